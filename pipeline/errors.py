@@ -1,0 +1,88 @@
+"""Every exception of the pipeline. A message says what is wrong, which value, and what to do next.
+
+PipelineError             exit code 1: the work did not succeed
+├── ObjectNotFound        an s3:// URI that names nothing
+├── WaitTimeout           an execution that had not ended in time (it goes on)
+├── Fault                 an AWS error that the local service answers: its code becomes the client's typed exception
+├── ExpressionError       an expression of a definition that has no value
+│   └── StepNotExecuted   it refers to a step that was not executed
+├── UsageError            exit code 2: what was asked for cannot be done as it was asked
+│   ├── SettingsError     a config file, an environment variable or a flag
+│   ├── ParameterError    --set: an unknown, ill-typed or out-of-range pipeline parameter
+│   ├── DefinitionError   a pipeline definition that CreatePipeline, or the local executor, would reject
+│   ├── DataError         the reviews given with --data
+│   ├── StateFolderError  the state folder: no room, not writable, written by a newer version
+│   ├── ArchiveError      an archive that is truncated or hostile
+│   └── NotFound          an execution or an endpoint that does not exist
+└── AwsRefused            exit code 3: the service answered with an error
+"""
+
+
+class PipelineError(Exception):
+    """The root. Commands print the message, without a stack trace, and end with `exit_code`."""
+
+    exit_code = 1
+
+
+class ObjectNotFound(PipelineError):
+    pass
+
+
+class WaitTimeout(PipelineError):
+    pass
+
+
+class Fault(PipelineError):
+    """code is AWS's name for the error (ResourceNotFound, ValidationException …), status the HTTP status."""
+
+    def __init__(self, code: str, message: str, status: int = 400, **fields: object) -> None:
+        super().__init__(message)
+        self.code = code
+        self.status = status
+        self.fields = fields  # further members of the answer, such as OriginalStatusCode of a ModelError
+
+
+class ExpressionError(PipelineError):
+    pass
+
+
+class StepNotExecuted(ExpressionError):
+    def __init__(self, step: str) -> None:
+        super().__init__(f"step {step} was not executed")
+        self.step = step
+
+
+class UsageError(PipelineError):
+    exit_code = 2
+
+
+class SettingsError(UsageError):
+    pass
+
+
+class ParameterError(UsageError):
+    pass
+
+
+class DefinitionError(UsageError):
+    pass
+
+
+class DataError(UsageError):
+    pass
+
+
+class StateFolderError(UsageError):
+    pass
+
+
+class ArchiveError(UsageError):
+    pass
+
+
+class NotFound(UsageError):
+    pass
+
+
+class AwsRefused(PipelineError):
+    exit_code = 3

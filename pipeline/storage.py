@@ -1,0 +1,183 @@
+"""Where s3:// URIs lead: to S3 on AWS, to a folder on this machine.
+
+The one seam besides the wire protocol, because copying gigabytes through a loopback server would be waste.
+Objects in a folder are published whole (written beside, then renamed) and are read-only, so that the input of
+a job can be a hard link to them. S3 has no rename: there a folder arrives object by object, and publishing it
+again removes nothing.
+"""
+
+import errno
+import os
+import re
+import shutil
+import uuid
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import Any, Protocol
+
+from pipeline.errors import ObjectNotFound, UsageError
+
+_URI = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?", re.DOTALL)
+
+
+class Storage(Protocol):
+    """A URI names an object, or every object below it (`s3://bucket/a` is then the folder of `s3://bucket/a/b`)."""
+
+    def exists(self, uri: str) -> bool: ...
+
+    def put(self, source: Path, uri: str, *, link: bool = False) -> None: ...
+
+    def get(self, uri: str, target: Path) -> None: ...
+
+    def read(self, uri: str) -> bytes: ...
+
+    def list(self, uri: str) -> list[str]: ...
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """s3://bucket/a/b/ -> ("bucket", "a/b"). Raises UsageError for what is none or leaves its bucket."""
+    match = _URI.fullmatch(uri)
+    if not match:
+        raise UsageError(f"{uri!r} is not an S3 URI; write s3://bucket/key")
+    key = (match[2] or "").removesuffix("/")
+    if key and any(part in ("", ".", "..") or "\0" in part for part in key.split("/")):
+        raise UsageError(f"{uri!r} has an empty, '.' or '..' part; name the object by its full key")
+    return match[1], key
+
+
+class FolderStorage:
+    """s3://bucket/a/b is the file (or folder) root/bucket/a/b."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def path(self, uri: str) -> Path:
+        bucket, key = split_uri(uri)
+        return self.root / bucket / key
+
+    def exists(self, uri: str) -> bool:
+        return bool(self.list(uri))
+
+    def put(self, source: Path, uri: str, *, link: bool = False) -> None:
+        """Publish a file or a folder, replacing what is there. `link` gives the files away: they become part
+        of the storage, read-only, without a copy (for a job's outputs; never for files a person may edit)."""
+        target = self.path(uri)
+        beside = self.root / ".incoming" / uuid.uuid4().hex
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            _copy(source, beside, link)
+            _publish(beside, target)
+        finally:
+            _remove(beside)
+
+    def get(self, uri: str, target: Path) -> None:
+        source = self.path(uri)
+        if not source.exists():
+            raise ObjectNotFound(f"{uri} does not exist ({source})")
+        _copy(source, target, link=True)
+
+    def read(self, uri: str) -> bytes:
+        path = self.path(uri)
+        if not path.is_file():
+            raise ObjectNotFound(f"{uri} does not exist ({path})")
+        return path.read_bytes()
+
+    def list(self, uri: str) -> list[str]:
+        path = self.path(uri)
+        files = [path] if path.is_file() else [found for found in path.rglob("*") if found.is_file()]
+        return sorted(f"s3://{PurePosixPath(*file.relative_to(self.root).parts)}" for file in files)
+
+
+class S3Storage:
+    """The same over a boto3 S3 client."""
+
+    def __init__(self, client: Any) -> None:
+        self.client = client
+
+    def exists(self, uri: str) -> bool:
+        return bool(_keys(self.client, uri, limit=1))
+
+    def put(self, source: Path, uri: str, *, link: bool = False) -> None:
+        bucket, key = split_uri(uri)
+        files = [source] if source.is_file() else [found for found in source.rglob("*") if found.is_file()]
+        for file in sorted(files):
+            self.client.upload_file(str(file), bucket, "/".join((key, *file.relative_to(source).parts)))
+
+    def get(self, uri: str, target: Path) -> None:
+        bucket, key = split_uri(uri)
+        for found in _present(self.client, uri):
+            path = target / found.removeprefix(key).lstrip("/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self.client.download_file(bucket, found, str(path))
+
+    def read(self, uri: str) -> bytes:
+        bucket, key = split_uri(uri)
+        if key not in _present(self.client, uri):
+            raise ObjectNotFound(f"{uri} does not exist")
+        body: bytes = self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        return body
+
+    def list(self, uri: str) -> list[str]:
+        return [f"s3://{split_uri(uri)[0]}/{key}" for key in _keys(self.client, uri)]
+
+
+def _present(client: Any, uri: str) -> list[str]:
+    keys = _keys(client, uri)
+    if not keys:
+        raise ObjectNotFound(f"{uri} does not exist")
+    return keys
+
+
+def _keys(client: Any, uri: str, limit: int | None = None) -> list[str]:
+    bucket, key = split_uri(uri)
+    # Two listings, not one of the bare prefix: "a" is a prefix of its neighbour "ab" too.
+    exact = client.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1).get("Contents", [])
+    if exact and exact[0]["Key"] == key:
+        return [key]
+    pages = client.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, Prefix=f"{key}/" if key else "", PaginationConfig={"MaxItems": limit}
+    )
+    return sorted(found["Key"] for page in pages for found in page.get("Contents", []))
+
+
+def _copy(source: Path, target: Path, link: bool) -> None:
+    """Copy a file or a folder; the copy is read-only. A link is a copy that costs nothing."""
+    if source.is_dir():
+        target.mkdir(parents=True, exist_ok=True)
+        for entry in sorted(source.iterdir()):
+            _copy(entry, target / entry.name, link)
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if link:
+        try:
+            os.link(source.resolve(), target)
+        except OSError as error:  # another file system, too many links, or one that has none
+            if error.errno not in (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.ENOTSUP):
+                raise
+            shutil.copyfile(source, target)
+    else:
+        shutil.copyfile(source, target)
+    target.chmod(0o444)
+
+
+def _publish(new: Path, target: Path) -> None:
+    """Rename into place. A folder with content cannot be renamed over: the old one steps aside first."""
+    while True:
+        try:
+            new.replace(target)
+            return
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR):
+                raise
+        aside = new.with_name(f"{new.name}.old")
+        with suppress(FileNotFoundError):  # another process was faster
+            target.rename(aside)
+        _remove(aside)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
