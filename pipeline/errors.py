@@ -6,6 +6,7 @@ PipelineError             exit code 1: the work did not succeed
 ├── Fault                 an AWS error that the local service answers: its code becomes the client's typed exception
 ├── ExpressionError       an expression of a definition that has no value
 │   └── StepNotExecuted   it refers to a step that was not executed
+├── StepFailed            a step of a local execution that failed
 ├── UsageError            exit code 2: what was asked for cannot be done as it was asked
 │   ├── SettingsError     a config file, an environment variable or a flag
 │   ├── ParameterError    --set: an unknown, ill-typed or out-of-range pipeline parameter
@@ -50,6 +51,14 @@ class StepNotExecuted(ExpressionError):
     def __init__(self, step: str) -> None:
         super().__init__(f"step {step} was not executed")
         self.step = step
+
+
+class StepFailed(PipelineError):
+    """error_type is the name that a RetryPolicy goes by (SageMaker.JOB_INTERNAL_ERROR …); None is never retried."""
+
+    def __init__(self, reason: str, error_type: str | None = None) -> None:
+        super().__init__(reason)
+        self.error_type = error_type
 
 
 class UsageError(PipelineError):

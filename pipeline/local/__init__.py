@@ -1,0 +1,67 @@
+"""A SageMaker small enough to read, for one machine: it runs compiled pipeline definitions and speaks AWS's protocol.
+
+    with LocalSageMaker(Path(".pipeline")) as service:
+        client = boto3.client("sagemaker", endpoint_url=service.url, …)
+
+It knows nothing of any one pipeline. State lives in the folder it is given, and lasts; the service itself lives as long
+as the `with` block: executions that still run at its end are stopped, and can be retried.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType, TracebackType
+
+from pipeline.errors import UsageError
+from pipeline.local.backend import ACCOUNT, REGION, Backend
+from pipeline.local.endpoints import Endpoints
+from pipeline.local.engine import Engine
+from pipeline.local.jobs import ProcessRunner, Runner
+from pipeline.local.service import Server, application
+from pipeline.local.store import Store
+from pipeline.storage import FolderStorage
+
+__all__ = ["ACCOUNT", "REGION", "LocalSageMaker"]
+
+
+class LocalSageMaker:
+    """functions: the Lambda functions there are, by name, each the Python file that holds handler(event, context)."""
+
+    def __init__(
+        self,
+        home: Path,
+        functions: Mapping[str, Path] = MappingProxyType({}),
+        runner: Runner | None = None,
+        port: int = 0,
+    ) -> None:
+        home = home.resolve()
+        self._backend = Backend(
+            home=home,
+            store=Store(home),
+            storage=FolderStorage(home / "s3"),
+            runner=runner or ProcessRunner(),
+            functions=functions,
+        )
+        self._backend.endpoints = Endpoints(self._backend)
+        self._backend.engine = Engine(self._backend)
+        self._port = port
+
+    @property
+    def url(self) -> str:
+        return self._backend.url
+
+    def __enter__(self) -> "LocalSageMaker":
+        self._backend.engine.recover()
+        self._backend.endpoints.recover()
+        try:
+            self._server = Server(application(self._backend), self._port)
+        except OSError as error:
+            raise UsageError(f"cannot listen on 127.0.0.1:{self._port}: {error.strerror}; choose another --port") from error
+        self._backend.url = self._server.url
+        self._server.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._backend.engine.close()
+        self._backend.endpoints.close()
+        self._server.stop()
+        self._backend.store.close()

@@ -1,0 +1,164 @@
+"""Step caching: when a job's result of an earlier execution stands, and, when none does, what changed.
+
+The key is what AWS documents as "default cache key attributes by pipeline step type", with one difference that helps:
+an input counts by its content rather than by its URI, and a transform's model by what it was made of. (On AWS a
+transform after CreateModel always misses, because the model's name is new: sagemaker-python-sdk#3392.)
+Looking costs one pass over the inputs, to hash them.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from pipeline import durations
+from pipeline.dag import Step
+from pipeline.errors import ObjectNotFound
+from pipeline.local.store import Document, Store
+from pipeline.storage import FolderStorage
+
+_KEY_MEMBERS = {
+    "Processing": ("AppSpecification", "Environment", "ProcessingInputs"),
+    "Training": ("AlgorithmSpecification", "CheckpointConfig", "Environment", "HyperParameters", "InputDataConfig"),
+    "Transform": ("ModelName", "Environment", "DataProcessing", "TransformInput"),
+}
+_ENTRY = "CacheEntry"
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """found is the stored result, or None; message says why, in one line; key is what to store a new result under."""
+
+    found: Document | None
+    message: str
+    key: dict[str, str]
+
+
+class Cache:
+    def __init__(self, store: Store, storage: FolderStorage, container_of: Callable[[str], Document]) -> None:
+        self._store = store
+        self._storage = storage
+        self._container_of = container_of  # name of a model -> its container
+
+    def look(self, pipeline: str, step: Step, request: Document) -> Lookup | None:
+        """None for a step that is not to be cached."""
+        config = step.body.get("CacheConfig") or {}
+        if step.type not in _KEY_MEMBERS or not config.get("Enabled"):
+            return None
+        key = self._key(step.type, request)
+        entry = self._store.get(_ENTRY, _name(pipeline, step.name, key))
+        if entry is None:
+            return Lookup(None, self._what_changed(pipeline, step.name, key), key)
+        since = datetime.fromtimestamp(entry["Time"]).strftime("%Y-%m-%d %H:%M:%S")
+        expiry = config.get("ExpireAfter")
+        if expiry and self._store.clock() - entry["Time"] > durations.seconds(expiry):
+            return Lookup(None, f"the result of {since} is older than {expiry}", key)
+        if gone := [uri for uri in entry["Outputs"] if not self._storage.exists(uri)]:
+            return Lookup(None, f"the result of {since} is no longer in storage: {gone[0]}", key)
+        return Lookup(entry["Result"], f"cached since {since}", key)
+
+    def add(self, pipeline: str, step: Step, key: dict[str, str], result: Document) -> None:
+        """Keep the result of a job that succeeded; the newest is the one that is found."""
+        name = _name(pipeline, step.name, key)
+        entry = {
+            "Key": key,
+            "Result": result,
+            "Outputs": sorted(_outputs(step.type, result["Properties"])),
+            "Time": self._store.clock(),
+        }
+        with self._store.transaction():
+            self._store.delete(_ENTRY, name)
+            self._store.put(_ENTRY, name, entry, parent=f"{pipeline}/{step.name}")
+
+    def _key(self, kind: str, request: Document) -> dict[str, str]:
+        """The key as a flat mapping, so that two keys can be compared member by member."""
+        members: Document = {member: request[member] for member in _KEY_MEMBERS[kind] if member in request}
+        if "ModelName" in members:
+            container = self._container_of(members.pop("ModelName"))
+            members["Model"] = {**container, "ModelDataUrl": self._content(container["ModelDataUrl"])}
+        return dict(_flat(self._by_content(members), ""))
+
+    def _by_content(self, value: Any) -> Any:
+        if isinstance(value, list):
+            return [self._by_content(item) for item in value]
+        if isinstance(value, dict):
+            return {
+                key: self._content(item) if key == "S3Uri" and self._is_input(value) else self._by_content(item)
+                for key, item in value.items()
+            }
+        return value
+
+    @staticmethod
+    def _is_input(source: Document) -> bool:
+        return "S3DataType" in source  # CheckpointConfig has an S3Uri as well, and its content is no input
+
+    def _content(self, uri: str) -> str:
+        try:
+            return content_digest(self._storage.path(uri))
+        except (ObjectNotFound, OSError):
+            return f"missing: {uri}"
+
+    def _what_changed(self, pipeline: str, step: str, key: dict[str, str]) -> str:
+        entries = self._store.all(_ENTRY, parent=f"{pipeline}/{step}")
+        if not entries:
+            return "no earlier result"
+        last = max(entries, key=lambda entry: entry["Time"])["Key"]
+        changes = [
+            f"{name}: {_short(last.get(name))} -> {_short(key.get(name))}"
+            for name in sorted(last.keys() | key.keys())
+            if last.get(name) != key.get(name)
+        ]
+        more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
+        return f"changed since the last result: {'; '.join(changes[:3])}{more}"
+
+
+def _name(pipeline: str, step: str, key: dict[str, str]) -> str:
+    digest = hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+    return f"{pipeline}/{step}/{digest}"
+
+
+def _flat(value: Any, path: str) -> Iterator[tuple[str, str]]:
+    """{"HyperParameters": {"epochs": "3"}} -> ("HyperParameters.epochs", "3"); named items of a list go by their name."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from _flat(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list):
+        for index, item in enumerate(value):
+            name = item.get("InputName") or item.get("ChannelName") if isinstance(item, dict) else None
+            yield from _flat(item, f"{path}[{name or index}]")
+    else:
+        yield path, value if isinstance(value, str) else json.dumps(value)
+
+
+def _short(value: str | None) -> str:
+    if value is None:
+        return "none"
+    if value.startswith("sha256:"):
+        return f"content {value[7:15]}"
+    return repr(value if len(value) <= 60 else value[:57] + "...")
+
+
+def content_digest(path: Path) -> str:
+    """The hash of a file, or of a folder's relative names and contents in sorted order."""
+    files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
+    if not files:
+        raise FileNotFoundError(path)
+    digest = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            content = hashlib.file_digest(stream, "sha256").hexdigest()
+        digest.update(f"{file.relative_to(path).as_posix()}\0{content}\n".encode())
+    return f"sha256:{digest.hexdigest()}"
+
+
+def _outputs(kind: str, properties: Document) -> Iterator[str]:
+    if kind == "Processing":
+        for output in (properties.get("ProcessingOutputConfig") or {}).get("Outputs", []):
+            yield output["S3Output"]["S3Uri"]
+    elif kind == "Training":
+        yield properties["ModelArtifacts"]["S3ModelArtifacts"]
+    else:
+        yield properties["TransformOutput"]["S3OutputPath"]
