@@ -79,12 +79,16 @@ class Definition:
         steps: dict[str, Step] = {}
         for step in _flatten(body["Steps"], None):
             if step.name in steps:
-                raise DefinitionError(f"two steps are named {step.name}; a step's name is unique in its pipeline")
+                raise DefinitionError(
+                    f"two steps are named {step.name}; a step's name is unique in its pipeline"
+                )
             steps[step.name] = step
         dependencies = {name: frozenset(_dependencies(step)) for name, step in steps.items()}
         for name, needed in dependencies.items():
             for missing in sorted(needed - steps.keys()):
-                raise DefinitionError(f"step {name} refers to a step {missing}, which is not in the definition")
+                raise DefinitionError(
+                    f"step {name} refers to a step {missing}, which is not in the definition"
+                )
         definition = cls(body, parameters, steps, dependencies)
         definition.order()
         return definition
@@ -96,7 +100,9 @@ class Definition:
         while waiting:
             ready = next((name for name in waiting if self.dependencies[name] <= set(done)), None)
             if ready is None:
-                raise DefinitionError(f"the steps depend on each other in a circle: {' -> '.join(self._cycle(waiting))}")
+                raise DefinitionError(
+                    f"the steps depend on each other in a circle: {' -> '.join(self._cycle(waiting))}"
+                )
             waiting.remove(ready)
             done.append(ready)
         return done
@@ -110,7 +116,11 @@ class Definition:
 
 def _flatten(steps: list[Any], branch: Branch | None) -> Iterator[Step]:
     for body in steps:
-        if not isinstance(body, dict) or not isinstance(body.get("Name"), str) or not isinstance(body.get("Type"), str):
+        if (
+            not isinstance(body, dict)
+            or not isinstance(body.get("Name"), str)
+            or not isinstance(body.get("Type"), str)
+        ):
             raise DefinitionError(f"a step needs a Name and a Type; found {json.dumps(body)[:80]}")
         yield Step(body["Name"], body["Type"], body, branch)
         if body["Type"] == "Condition":
@@ -120,7 +130,11 @@ def _flatten(steps: list[Any], branch: Branch | None) -> Iterator[Step]:
 
 
 def _dependencies(step: Step) -> Iterator[str]:
-    yield from (ref.name for ref in references([step.arguments, step.body.get("FunctionArn")]) if ref.source == "Steps")
+    yield from (
+        ref.name
+        for ref in references([step.arguments, step.body.get("FunctionArn")])
+        if ref.source == "Steps"
+    )
     yield from step.body.get("DependsOn") or []
     if step.branch:
         yield step.branch.condition
@@ -144,12 +158,14 @@ def parse_get(text: Any) -> Reference:
     source, _, rest = text.partition(".") if isinstance(text, str) else ("", "", "")
     tokens = path_tokens(rest)
     if source not in ("Parameters", "Steps", "Execution") or not tokens:
-        raise DefinitionError(f'{{"Get": {json.dumps(text)}}} is none of Parameters.NAME, Steps.NAME.PROPERTY, Execution.NAME')
+        raise DefinitionError(
+            f'{{"Get": {json.dumps(text)}}} is none of Parameters.NAME, Steps.NAME.PROPERTY, Execution.NAME'
+        )
     return Reference(source, str(tokens[0]), tokens[1:])
 
 
 def path_tokens(text: str) -> tuple[str | int, ...]:
-    """"a.b[0]['c']" -> ('a', 'b', 0, 'c')"""
+    """ "a.b[0]['c']" -> ('a', 'b', 0, 'c')"""
     tokens: list[str | int] = []
     position = 0
     while position < len(text):

@@ -8,7 +8,15 @@ _DURATION = re.compile(
     re.IGNORECASE,
 )
 _DAY = 86_400
-_SECONDS = {"years": 365 * _DAY, "months": 30 * _DAY, "weeks": 7 * _DAY, "days": _DAY, "hours": 3600, "minutes": 60, "seconds": 1}
+_SECONDS = {
+    "years": 365 * _DAY,
+    "months": 30 * _DAY,
+    "weeks": 7 * _DAY,
+    "days": _DAY,
+    "hours": 3600,
+    "minutes": 60,
+    "seconds": 1,
+}
 
 
 def seconds(text: str) -> int:

@@ -6,6 +6,8 @@ PipelineError             exit code 1: the work did not succeed
 ├── Fault                 an AWS error that the local service answers: its code becomes the client's typed exception
 ├── ExpressionError       an expression of a definition that has no value
 │   └── StepNotExecuted   it refers to a step that was not executed
+├── JobFailed             a job that failed, with the type of error that SageMaker would give it
+├── ModelServerFailed     a model server that did not come up, or died
 ├── StepFailed            a step of a local execution that failed
 ├── UsageError            exit code 2: what was asked for cannot be done as it was asked
 │   ├── SettingsError     a config file, an environment variable or a flag
@@ -59,6 +61,18 @@ class StepFailed(PipelineError):
     def __init__(self, reason: str, error_type: str | None = None) -> None:
         super().__init__(reason)
         self.error_type = error_type
+
+
+class JobFailed(PipelineError):
+    """error_type is what a RetryPolicy of a pipeline names, such as SageMaker.JOB_INTERNAL_ERROR."""
+
+    def __init__(self, message: str, error_type: str = "AlgorithmError") -> None:
+        super().__init__(message)
+        self.error_type = error_type
+
+
+class ModelServerFailed(PipelineError):
+    pass
 
 
 class UsageError(PipelineError):

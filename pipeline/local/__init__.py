@@ -55,12 +55,16 @@ class LocalSageMaker:
         try:
             self._server = Server(application(self._backend), self._port)
         except OSError as error:
-            raise UsageError(f"cannot listen on 127.0.0.1:{self._port}: {error.strerror}; choose another --port") from error
+            raise UsageError(
+                f"cannot listen on 127.0.0.1:{self._port}: {error.strerror}; choose another --port"
+            ) from error
         self._backend.url = self._server.url
         self._server.start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._backend.engine.close()
         self._backend.endpoints.close()
         self._server.stop()

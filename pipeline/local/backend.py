@@ -28,7 +28,9 @@ class Backend:
     store: Store
     storage: FolderStorage
     runner: Runner
-    functions: Mapping[str, Path]  # name of a Lambda function -> the Python file with its handler(event, context)
+    functions: Mapping[
+        str, Path
+    ]  # name of a Lambda function -> the Python file with its handler(event, context)
     url: str = ""  # where the service listens; known once it does
     endpoints: "Endpoints" = field(init=False)
     engine: "Engine" = field(init=False)

@@ -22,7 +22,13 @@ from pipeline.storage import FolderStorage
 
 _KEY_MEMBERS = {
     "Processing": ("AppSpecification", "Environment", "ProcessingInputs"),
-    "Training": ("AlgorithmSpecification", "CheckpointConfig", "Environment", "HyperParameters", "InputDataConfig"),
+    "Training": (
+        "AlgorithmSpecification",
+        "CheckpointConfig",
+        "Environment",
+        "HyperParameters",
+        "InputDataConfig",
+    ),
     "Transform": ("ModelName", "Environment", "DataProcessing", "TransformInput"),
 }
 _ENTRY = "CacheEntry"
@@ -86,7 +92,9 @@ class Cache:
             return [self._by_content(item) for item in value]
         if isinstance(value, dict):
             return {
-                key: self._content(item) if key == "S3Uri" and self._is_input(value) else self._by_content(item)
+                key: self._content(item)
+                if key == "S3Uri" and self._is_input(value)
+                else self._by_content(item)
                 for key, item in value.items()
             }
         return value

@@ -49,7 +49,9 @@ class Endpoints:
         except PipelineError as error:
             with store.transaction():
                 document = store.get(hosting.ENDPOINT, endpoint) or {}
-                status = "InService" if "EndpointConfigName" in document else "Failed"  # the old server is still there
+                status = (
+                    "InService" if "EndpointConfigName" in document else "Failed"
+                )  # the old server is still there
                 self._settle(endpoint, EndpointStatus=status, FailureReason=str(error)[:1024])
         else:
             self._settle(endpoint, EndpointStatus="InService", EndpointConfigName=config, FailureReason=None)
@@ -67,10 +69,14 @@ class Endpoints:
             server = self._servers.get((endpoint, config))
             if server and server.alive:
                 return server
-            variant = hosting.describe_endpoint_config(self._backend, {"EndpointConfigName": config})["ProductionVariants"][0]
+            variant = hosting.describe_endpoint_config(self._backend, {"EndpointConfigName": config})[
+                "ProductionVariants"
+            ][0]
             container = hosting.model_container(self._backend, variant["ModelName"])
             name = f"endpoint-{endpoint}-{new_id(6)}"
-            server = self._servers[endpoint, config] = serve_model(name, container, self._backend.job_context())
+            server = self._servers[endpoint, config] = serve_model(
+                name, container, self._backend.job_context()
+            )
             return server
 
     def _retire(self, endpoint: str, keep: str | None = None) -> None:
@@ -85,25 +91,34 @@ class Endpoints:
         if document is None:
             raise Fault("ValidationError", f"Endpoint {endpoint} of account not found.")
         if "EndpointConfigName" not in document:
-            raise Fault("ValidationError", f"Endpoint {endpoint} is {document['EndpointStatus']}, not InService.")
+            raise Fault(
+                "ValidationError", f"Endpoint {endpoint} is {document['EndpointStatus']}, not InService."
+            )
         import httpx
 
         try:
             server = self._server(document["EndpointName"], document["EndpointConfigName"])
             answer = server.client.post(
-                "/invocations", content=body, headers={"Content-Type": content_type, "Accept": accept}, timeout=60
+                "/invocations",
+                content=body,
+                headers={"Content-Type": content_type, "Accept": accept},
+                timeout=60,
             )
         except (PipelineError, httpx.HTTPError) as error:
-            raise Fault("InternalFailure", f"the model server of {endpoint} does not answer: {error}", 500) from error
+            raise Fault(
+                "InternalFailure", f"the model server of {endpoint} does not answer: {error}", 500
+            ) from error
         if answer.status_code != 200:
             raise Fault(
                 "ModelError",
-                f"Received error ({answer.status_code}) from the model with message \"{answer.text[:1024]}\".",
+                f'Received error ({answer.status_code}) from the model with message "{answer.text[:1024]}".',
                 424,
                 OriginalStatusCode=answer.status_code,
                 OriginalMessage=answer.text[:1024],
             )
-        return Answer(answer.content, answer.headers.get("content-type", "application/octet-stream"), "AllTraffic")
+        return Answer(
+            answer.content, answer.headers.get("content-type", "application/octet-stream"), "AllTraffic"
+        )
 
     def recover(self) -> None:
         """Settle what a process that is gone left half done: a creation has failed, an update has not happened."""

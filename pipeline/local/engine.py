@@ -7,7 +7,6 @@ runs its steps. After a step has failed nothing new starts, and what runs is let
 import json
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import UTC, datetime
 from typing import Any
@@ -39,7 +38,9 @@ class Engine:
     def start(self, execution: str) -> None:
         """Run an execution that the store holds, in the background."""
         self.backend.store.update(EXECUTION, execution, Owner=process_identity())
-        thread = threading.Thread(target=Execution(self.backend, execution).run, name=f"execution-{execution}")
+        thread = threading.Thread(
+            target=Execution(self.backend, execution).run, name=f"execution-{execution}"
+        )
         self._threads[execution] = thread
         thread.start()
 
@@ -47,7 +48,9 @@ class Engine:
         """Settle executions whose process is gone: they, their running steps and jobs have failed."""
         store = self.backend.store
         for document in store.all(EXECUTION):
-            if document["PipelineExecutionStatus"] not in ("Executing", "Stopping") or is_alive(document.get("Owner")):
+            if document["PipelineExecutionStatus"] not in ("Executing", "Stopping") or is_alive(
+                document.get("Owner")
+            ):
                 continue
             execution = document["PipelineExecutionArn"].rpartition("/")[2]
             with store.transaction():
@@ -55,11 +58,17 @@ class Engine:
                 for step in store.all(STEP, parent=execution):
                     if step["StepStatus"] == "Executing":
                         name = f"{execution}/{step['StepName']}"
-                        store.update(STEP, name, StepStatus="Failed", EndTime=store.clock(), FailureReason=reason)
+                        store.update(
+                            STEP, name, StepStatus="Failed", EndTime=store.clock(), FailureReason=reason
+                        )
                 for kind in JOB_KINDS:
                     for job in store.all(kind, parent=execution):
                         if job[f"{kind}Status"] == "InProgress":
-                            store.update(kind, job[f"{kind}Name"], **{f"{kind}Status": "Failed", "FailureReason": reason})
+                            store.update(
+                                kind,
+                                job[f"{kind}Name"],
+                                **{f"{kind}Status": "Failed", "FailureReason": reason},
+                            )
                 store.update(
                     EXECUTION,
                     execution,
@@ -99,7 +108,9 @@ class Execution:
         self._states: dict[str, str] = {}  # Succeeded, Failed, Stopped, Skipped
         self._properties: dict[str, Document] = {}
         self._stop = threading.Event()
-        self._cache = Cache(self.store, backend.storage, lambda model: hosting.model_container(backend, model))
+        self._cache = Cache(
+            self.store, backend.storage, lambda model: hosting.model_container(backend, model)
+        )
 
     def run(self) -> None:
         try:
@@ -107,7 +118,10 @@ class Execution:
             self._schedule()
             status, reason = self._verdict()
         except Exception as error:  # a defect here must end the execution, not leave it Executing for ever
-            status, reason = "Failed", f"InternalFailure in the local executor: {type(error).__name__}: {error}"
+            status, reason = (
+                "Failed",
+                f"InternalFailure in the local executor: {type(error).__name__}: {error}",
+            )
             self._event("", "internal-failure", reason)
         self.store.update(
             EXECUTION,
@@ -133,7 +147,9 @@ class Execution:
             source = selective.get("SourcePipelineExecutionArn", "").rpartition("/")[2]
             for name in self.definition.steps.keys() - chosen:
                 record = self.store.get(STEP, f"{source}/{name}")
-                self._states[name] = "Succeeded" if record and record["StepStatus"] == "Succeeded" else "Skipped"
+                self._states[name] = (
+                    "Succeeded" if record and record["StepStatus"] == "Succeeded" else "Skipped"
+                )
                 if record and "Properties" in record:
                     self._properties[name] = record["Properties"]
         for record in self.store.all(STEP, parent=self.id):
@@ -142,7 +158,9 @@ class Execution:
                 self._properties[record["StepName"]] = record["Properties"]
 
     def _schedule(self) -> None:
-        most = (self.document.get("ParallelismConfiguration") or {}).get("MaxParallelExecutionSteps", PARALLEL_STEPS)
+        most = (self.document.get("ParallelismConfiguration") or {}).get(
+            "MaxParallelExecutionSteps", PARALLEL_STEPS
+        )
         running: dict[Future[str], str] = {}
         with ThreadPoolExecutor(max_workers=most, thread_name_prefix=self.id) as pool:
             while True:
@@ -202,7 +220,9 @@ class Execution:
             result, source = self._attempts(step)
         except StepFailed as failure:
             status = "Stopped" if self._stop.is_set() else "Failed"
-            self._change(step, StepStatus=status, EndTime=self.store.clock(), FailureReason=str(failure)[:1024])
+            self._change(
+                step, StepStatus=status, EndTime=self.store.clock(), FailureReason=str(failure)[:1024]
+            )
             return status
         properties = {**result.properties, "PropertyFiles": result.property_files}
         self._properties[step.name] = properties
@@ -224,11 +244,19 @@ class Execution:
             try:
                 return self._attempt(step)
             except StepFailed as failure:
-                delay = None if self._stop.is_set() else _retry_delay(step, failure, failures, time.monotonic() - began)
+                delay = (
+                    None
+                    if self._stop.is_set()
+                    else _retry_delay(step, failure, failures, time.monotonic() - began)
+                )
                 if delay is None:
                     raise
                 count = sum(failures.values()) + 1
-                self._event(step.name, "retry", f"attempt {count} in {delay:g} s, after {failure.error_type}: {failure}")
+                self._event(
+                    step.name,
+                    "retry",
+                    f"attempt {count} in {delay:g} s, after {failure.error_type}: {failure}",
+                )
                 self._change(step, AttemptCount=count)
                 if self._stop.wait(delay):
                     raise
@@ -251,7 +279,9 @@ class Execution:
             self._event(step.name, "cache-hit" if lookup.found else "cache-miss", lookup.message)
             if lookup.found:
                 found = lookup.found
-                return Result(found["Properties"], found["Metadata"], found["PropertyFiles"]), found["Execution"]
+                return Result(found["Properties"], found["Metadata"], found["PropertyFiles"]), found[
+                    "Execution"
+                ]
             result = run_step(run, name, request)
         except PipelineError as error:
             raise error if isinstance(error, StepFailed) else StepFailed(str(error)) from error
@@ -303,11 +333,11 @@ def _retry_delay(step: Step, failure: StepFailed, used: dict[int, int], elapsed:
         if failure.error_type not in policy["ExceptionType"]:
             continue
         count = used.get(index, 0)
-        if count >= policy.get("MaxAttempts", count + 1) or elapsed > 60 * policy.get("ExpireAfterMin", float("inf")):
+        if count >= policy.get("MaxAttempts", count + 1) or elapsed > 60 * policy.get(
+            "ExpireAfterMin", float("inf")
+        ):
             return None
         used[index] = count + 1
         delay: float = policy.get("IntervalSeconds", 1) * policy.get("BackoffRate", 2.0) ** count
         return delay
     return None
-
-

@@ -122,5 +122,7 @@ def _same(left: Any, right: Any) -> bool:
 
 def _number(value: Any, condition: dict[str, Any]) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
-        raise ExpressionError(f"{condition['Type']} compares numbers, and {value!r} is not one: {json.dumps(condition)[:200]}")
+        raise ExpressionError(
+            f"{condition['Type']} compares numbers, and {value!r} is not one: {json.dumps(condition)[:200]}"
+        )
     return value

@@ -18,7 +18,12 @@ def _finite(text: str) -> float:
     return number
 
 
-_READ: dict[str, Callable[[str], Any]] = {"String": str, "Integer": int, "Float": _finite, "Boolean": _boolean}
+_READ: dict[str, Callable[[str], Any]] = {
+    "String": str,
+    "Integer": int,
+    "Float": _finite,
+    "Boolean": _boolean,
+}
 TYPES = frozenset(_READ)
 
 
@@ -31,7 +36,11 @@ def bind(declared: dict[str, dict[str, Any]], given: Iterable[dict[str, str]]) -
     for name in texts:
         if name not in declared:
             near = difflib.get_close_matches(name, declared, 1)
-            hint = f"; did you mean {near[0]}?" if near else f"; there are: {', '.join(sorted(declared)) or 'none'}"
+            hint = (
+                f"; did you mean {near[0]}?"
+                if near
+                else f"; there are: {', '.join(sorted(declared)) or 'none'}"
+            )
             raise Fault("ValidationException", f"the pipeline has no parameter {name}{hint}")
     return {name: _value(parameter, texts.get(name)) for name, parameter in declared.items()}
 
@@ -45,8 +54,13 @@ def _value(parameter: dict[str, Any], text: str | None) -> Any:
     try:
         value = _READ[kind](text)
     except (ValueError, KeyError):
-        raise Fault("ValidationException", f"parameter {name} is of type {kind}, and {text!r} is not") from None
+        raise Fault(
+            "ValidationException", f"parameter {name} is of type {kind}, and {text!r} is not"
+        ) from None
     choices = parameter.get("EnumValues")
     if choices and value not in choices:
-        raise Fault("ValidationException", f"parameter {name} is {text!r}, which is none of {', '.join(map(str, choices))}")
+        raise Fault(
+            "ValidationException",
+            f"parameter {name} is {text!r}, which is none of {', '.join(map(str, choices))}",
+        )
     return value

@@ -35,7 +35,9 @@ log = logging.getLogger(__name__)
 def application(backend: Backend) -> Starlette:
     async def control(http: Request) -> Response:
         try:
-            answer = await run_in_threadpool(_control, backend, http.headers.get("x-amz-target", ""), await _body(http))
+            answer = await run_in_threadpool(
+                _control, backend, http.headers.get("x-amz-target", ""), await _body(http)
+            )
             return Response(json.dumps(answer), media_type="application/x-amz-json-1.1")
         except Exception as error:
             fault = _as_fault(error)
@@ -47,13 +49,17 @@ def application(backend: Backend) -> Starlette:
         accept = http.headers.get("accept", "application/json")
         name = http.path_params["name"]
         try:
-            answer = await run_in_threadpool(backend.endpoints.invoke, name, await _body(http), content_type, accept)
+            answer = await run_in_threadpool(
+                backend.endpoints.invoke, name, await _body(http), content_type, accept
+            )
         except Exception as error:
             fault = _as_fault(error)
             body = json.dumps({"message": str(fault), **fault.fields})
             headers = {"x-amzn-errortype": fault.code}
             return Response(body, fault.status, headers, media_type="application/json")
-        return Response(answer.body, 200, {"x-Amzn-Invoked-Production-Variant": answer.variant}, answer.content_type)
+        return Response(
+            answer.body, 200, {"x-Amzn-Invoked-Production-Variant": answer.variant}, answer.content_type
+        )
 
     return Starlette(
         routes=[
@@ -77,7 +83,10 @@ def _control(backend: Backend, target: str, body: bytes) -> Document:
     prefix, _, name = target.partition(".")
     service, operations = _TARGETS.get(prefix, ("sagemaker", {}))
     if name not in operations:
-        raise Fault("UnknownOperationException", f"{target or 'a request without X-Amz-Target'} is not implemented by the local service")
+        raise Fault(
+            "UnknownOperationException",
+            f"{target or 'a request without X-Amz-Target'} is not implemented by the local service",
+        )
     try:
         request = json.loads(body or b"{}")
     except ValueError as error:
@@ -94,7 +103,11 @@ def _control(backend: Backend, target: str, body: bytes) -> Document:
 def _cut(value: Any, shape: Any) -> Any:
     """The value without the members that its shape does not have."""
     if shape.type_name == "structure" and isinstance(value, dict):
-        return {name: _cut(value[name], member) for name, member in shape.members.items() if value.get(name) is not None}
+        return {
+            name: _cut(value[name], member)
+            for name, member in shape.members.items()
+            if value.get(name) is not None
+        }
     if shape.type_name == "list" and isinstance(value, list):
         return [_cut(item, shape.member) for item in value]
     return value

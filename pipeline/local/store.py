@@ -59,9 +59,13 @@ class Store:
         """One connection a thread; isolation_level None leaves BEGIN and COMMIT to `transaction`."""
         connection = getattr(self._local, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(self._path, timeout=30, isolation_level=None, check_same_thread=False)
+            connection = sqlite3.connect(
+                self._path, timeout=30, isolation_level=None, check_same_thread=False
+            )
             connection.execute("PRAGMA journal_mode = WAL")
-            connection.execute("PRAGMA synchronous = NORMAL")  # a killed process loses nothing; a power cut, the last second
+            connection.execute(
+                "PRAGMA synchronous = NORMAL"
+            )  # a killed process loses nothing; a power cut, the last second
             self._local.connection = connection
             self._open.append(connection)
         return connection
@@ -86,7 +90,11 @@ class Store:
             raise
 
     def get(self, kind: str, name: str) -> Document | None:
-        row = self._connection().execute("SELECT body FROM resources WHERE kind = ? AND name = ?", (kind, name)).fetchone()
+        row = (
+            self._connection()
+            .execute("SELECT body FROM resources WHERE kind = ? AND name = ?", (kind, name))
+            .fetchone()
+        )
         return json.loads(row[0]) if row else None
 
     def put(self, kind: str, name: str, body: Document, parent: str = "") -> None:

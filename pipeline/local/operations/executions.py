@@ -15,7 +15,9 @@ def start(backend: Backend, request: Document) -> Document:
     """A new execution of the pipeline's present definition; the same client token starts it once."""
     for member in ("PipelineVersionId", "PipelineVersionAlias", "MlflowExperimentName"):
         if member in request:
-            raise Fault("ValidationException", f"StartPipelineExecution with {member} is not implemented here")
+            raise Fault(
+                "ValidationException", f"StartPipelineExecution with {member} is not implemented here"
+            )
     pipeline = backend.find(pipelines.KIND, request["PipelineName"])
     definition = Definition.parse(pipeline["PipelineDefinition"])
     bind(definition.parameters, request.get("PipelineParameters", []))
@@ -33,10 +35,14 @@ def start(backend: Backend, request: Document) -> Document:
             "PipelineName": pipeline["PipelineName"],
             "PipelineArn": pipeline["PipelineArn"],
             "PipelineExecutionArn": arn("pipeline", f"{pipeline['PipelineName']}/execution/{execution}"),
-            "PipelineExecutionDisplayName": request.get("PipelineExecutionDisplayName", f"execution-{execution}"),
+            "PipelineExecutionDisplayName": request.get(
+                "PipelineExecutionDisplayName", f"execution-{execution}"
+            ),
             "PipelineExecutionStatus": "Executing",
             "PipelineDefinition": pipeline["PipelineDefinition"],
-            "ParallelismConfiguration": request.get("ParallelismConfiguration", pipeline.get("ParallelismConfiguration")),
+            "ParallelismConfiguration": request.get(
+                "ParallelismConfiguration", pipeline.get("ParallelismConfiguration")
+            ),
             "CreationTime": now,
             "LastModifiedTime": now,
         }
@@ -57,17 +63,24 @@ def _check_functions(backend: Backend, definition: Definition) -> None:
         function = step.body.get("FunctionArn")
         if isinstance(function, str) and (name := function.rpartition(":")[2]) not in backend.functions:
             there = ", ".join(sorted(backend.functions)) or "none"
-            raise Fault("ValidationException", f"step {step.name}: there is no function {name} here; there are: {there}")
+            raise Fault(
+                "ValidationException",
+                f"step {step.name}: there is no function {name} here; there are: {there}",
+            )
 
 
-def _check_selection(backend: Backend, pipeline: Document, definition: Definition, selection: Document) -> None:
+def _check_selection(
+    backend: Backend, pipeline: Document, definition: Definition, selection: Document
+) -> None:
     for each in selection["SelectedSteps"]:
         if each["StepName"] not in definition.steps:
             raise Fault("ValidationException", f"SelectedSteps: the pipeline has no step {each['StepName']}")
     if "SourcePipelineExecutionArn" in selection:
         source = backend.find(EXECUTION, selection["SourcePipelineExecutionArn"], "Pipeline execution")
         if source["PipelineName"] != pipeline["PipelineName"]:
-            raise Fault("ValidationException", "SourcePipelineExecutionArn is an execution of another pipeline")
+            raise Fault(
+                "ValidationException", "SourcePipelineExecutionArn is an execution of another pipeline"
+            )
 
 
 def stop(backend: Backend, request: Document) -> Document:
@@ -87,11 +100,16 @@ def retry(backend: Backend, request: Document) -> Document:
     def resume() -> Document:
         status = _found(backend, request)["PipelineExecutionStatus"]
         if status not in ("Failed", "Stopped"):
-            raise Fault("ConflictException", f"only a Failed or Stopped execution can be retried; this one is {status}")
+            raise Fault(
+                "ConflictException",
+                f"only a Failed or Stopped execution can be retried; this one is {status}",
+            )
         for step in backend.store.all(STEP, parent=identity):
             if step["StepStatus"] != "Succeeded":
                 backend.store.delete(STEP, f"{identity}/{step['StepName']}")
-        changes = {"ParallelismConfiguration": request[key] for key in request if key == "ParallelismConfiguration"}
+        changes = {
+            "ParallelismConfiguration": request[key] for key in request if key == "ParallelismConfiguration"
+        }
         backend.store.update(
             EXECUTION,
             identity,
@@ -138,7 +156,9 @@ def list_steps(backend: Backend, request: Document) -> Document:
 def list_parameters(backend: Backend, request: Document) -> Document:
     """Every parameter with the value it had, defaults included, as text."""
     execution = _found(backend, request)
-    values = bind(Definition.parse(execution["PipelineDefinition"]).parameters, execution.get("PipelineParameters", []))
+    values = bind(
+        Definition.parse(execution["PipelineDefinition"]).parameters, execution.get("PipelineParameters", [])
+    )
     rows = [{"Name": name, "Value": str(value)} for name, value in sorted(values.items())]
     return page("PipelineParameters", rows, request, order="Ascending")
 

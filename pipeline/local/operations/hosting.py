@@ -17,8 +17,10 @@ def _insert(backend: Backend, kind: str, name: str, document: Document) -> Docum
     the_arn = arn({MODEL: "model", CONFIG: "endpoint-config", ENDPOINT: "endpoint"}[kind], name)
     with backend.store.transaction():
         if backend.store.get(kind, name):
-            raise Fault("ValidationException", f"Cannot create already existing {kind.lower()} \"{the_arn}\".")
-        backend.store.put(kind, name, {**document, f"{kind}Arn": the_arn, "CreationTime": backend.store.clock()})
+            raise Fault("ValidationException", f'Cannot create already existing {kind.lower()} "{the_arn}".')
+        backend.store.put(
+            kind, name, {**document, f"{kind}Arn": the_arn, "CreationTime": backend.store.clock()}
+        )
     return {f"{kind}Arn": the_arn}
 
 
@@ -31,7 +33,9 @@ def _found(backend: Backend, kind: str, name: str) -> Document:
 
 
 def _list(backend: Backend, kind: str, request: Document, member: str) -> Document:
-    rows = between(backend.store.all(kind), request, "CreationTime", "CreationTimeAfter", "CreationTimeBefore")
+    rows = between(
+        backend.store.all(kind), request, "CreationTime", "CreationTimeAfter", "CreationTimeBefore"
+    )
     rows = [row for row in rows if request.get("NameContains", "") in row[f"{kind}Name"]]
     if status := request.get("StatusEquals"):
         rows = [row for row in rows if row["EndpointStatus"] == status]
@@ -41,7 +45,9 @@ def _list(backend: Backend, kind: str, request: Document, member: str) -> Docume
 
 
 def create_model(backend: Backend, request: Document) -> Document:
-    containers = request.get("Containers") or [request[member] for member in ["PrimaryContainer"] if member in request]
+    containers = request.get("Containers") or [
+        request[member] for member in ["PrimaryContainer"] if member in request
+    ]
     if len(containers) != 1:
         raise Fault("ValidationException", f"a model has one container here; this one has {len(containers)}")
     container_of(backend, containers[0])
@@ -88,7 +94,9 @@ def delete_model(backend: Backend, request: Document) -> Document:
 
 def create_endpoint_config(backend: Backend, request: Document) -> Document:
     if len(request["ProductionVariants"]) != 1 or "ShadowProductionVariants" in request:
-        raise Fault("ValidationException", "a local endpoint has one production variant and no shadow variants")
+        raise Fault(
+            "ValidationException", "a local endpoint has one production variant and no shadow variants"
+        )
     for variant in request["ProductionVariants"]:
         _found(backend, MODEL, variant["ModelName"])
     return _insert(backend, CONFIG, request["EndpointConfigName"], request)
@@ -124,7 +132,9 @@ def create_endpoint(backend: Backend, request: Document) -> Document:
 def update_endpoint(backend: Backend, request: Document) -> Document:
     _found(backend, CONFIG, request["EndpointConfigName"])
     if unknown := set(request) - {"EndpointName", "EndpointConfigName"}:
-        raise Fault("ValidationException", f"UpdateEndpoint with {', '.join(sorted(unknown))} is not implemented here")
+        raise Fault(
+            "ValidationException", f"UpdateEndpoint with {', '.join(sorted(unknown))} is not implemented here"
+        )
     with backend.store.transaction():
         endpoint = _found(backend, ENDPOINT, request["EndpointName"])
         _refuse_busy(endpoint)
@@ -144,7 +154,7 @@ def _refuse_busy(endpoint: Document) -> None:
     if endpoint["EndpointStatus"] in BUSY:
         raise Fault(
             "ValidationException",
-            f"Cannot update in-progress endpoint \"{endpoint['EndpointArn']}\": it is {endpoint['EndpointStatus']}.",
+            f'Cannot update in-progress endpoint "{endpoint["EndpointArn"]}": it is {endpoint["EndpointStatus"]}.',
         )
 
 

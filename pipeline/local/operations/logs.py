@@ -23,7 +23,9 @@ def describe_log_streams(backend: Backend, request: Document) -> Document:
         return {"logStreams": []}
     changed = int(path.stat().st_mtime * 1000)
     name = _job(prefix) if request["logGroupName"] == EXECUTIONS else f"{_job(prefix)}/log"
-    return {"logStreams": [{"logStreamName": name, "lastEventTimestamp": changed, "lastIngestionTime": changed}]}
+    return {
+        "logStreams": [{"logStreamName": name, "lastEventTimestamp": changed, "lastIngestionTime": changed}]
+    }
 
 
 def get_log_events(backend: Backend, request: Document) -> Document:
@@ -44,7 +46,11 @@ def get_log_events(backend: Backend, request: Document) -> Document:
     shown = lines[start : start + limit]
     time = int(path.stat().st_mtime * 1000)
     events = [{"timestamp": time, "ingestionTime": time, "message": line} for line in shown]
-    return {"events": events, "nextForwardToken": f"f/{start + len(shown)}", "nextBackwardToken": f"b/{start}"}
+    return {
+        "events": events,
+        "nextForwardToken": f"f/{start + len(shown)}",
+        "nextBackwardToken": f"b/{start}",
+    }
 
 
 def _job(stream: str) -> str:

@@ -13,7 +13,9 @@ def create(backend: Backend, request: Document) -> Document:
     def insert() -> Document:
         name = request["PipelineName"]
         if backend.store.get(KIND, name):
-            raise Fault("ValidationException", f"Pipeline names must be unique: a pipeline {name} exists already.")
+            raise Fault(
+                "ValidationException", f"Pipeline names must be unique: a pipeline {name} exists already."
+            )
         now = backend.store.clock()
         document = {
             **_kept(request),
@@ -37,7 +39,9 @@ def update(backend: Backend, request: Document) -> Document:
         changes = _kept(request)
         if "PipelineDefinition" in request or "PipelineDefinitionS3Location" in request:
             changes["PipelineDefinition"] = _definition(backend, request)
-        backend.store.update(KIND, pipeline["PipelineName"], LastModifiedTime=backend.store.clock(), **changes)
+        backend.store.update(
+            KIND, pipeline["PipelineName"], LastModifiedTime=backend.store.clock(), **changes
+        )
     return {"PipelineArn": pipeline["PipelineArn"]}
 
 
@@ -57,7 +61,9 @@ def _definition(backend: Backend, request: Document) -> str:
         )
         check(Definition.parse(text))
     except KeyError:
-        raise Fault("ValidationException", "give PipelineDefinition or PipelineDefinitionS3Location") from None
+        raise Fault(
+            "ValidationException", "give PipelineDefinition or PipelineDefinitionS3Location"
+        ) from None
     except (DefinitionError, ObjectNotFound) as error:
         raise Fault("ValidationException", f"Unable to parse pipeline definition: {error}") from error
     return text
@@ -87,6 +93,9 @@ def delete(backend: Backend, request: Document) -> Document:
             if execution["PipelineExecutionStatus"] in ("Executing", "Stopping")
         ]
         if running:
-            raise Fault("ConflictException", f"Pipeline {pipeline['PipelineName']} is executing: stop {running[0]} first.")
+            raise Fault(
+                "ConflictException",
+                f"Pipeline {pipeline['PipelineName']} is executing: stop {running[0]} first.",
+            )
         backend.store.delete(KIND, pipeline["PipelineName"])
     return {"PipelineArn": pipeline["PipelineArn"]}

@@ -13,7 +13,10 @@ def create_group(backend: Backend, request: Document) -> Document:
     name = request["ModelPackageGroupName"]
     with backend.store.transaction():
         if backend.store.get(GROUP, name):
-            raise Fault("ValidationException", f"Model Package Group already exists: {arn('model-package-group', name)}")
+            raise Fault(
+                "ValidationException",
+                f"Model Package Group already exists: {arn('model-package-group', name)}",
+            )
         backend.store.put(
             GROUP,
             name,
@@ -34,7 +37,9 @@ def describe_group(backend: Backend, request: Document) -> Document:
 
 
 def list_groups(backend: Backend, request: Document) -> Document:
-    rows = between(backend.store.all(GROUP), request, "CreationTime", "CreationTimeAfter", "CreationTimeBefore")
+    rows = between(
+        backend.store.all(GROUP), request, "CreationTime", "CreationTimeAfter", "CreationTimeBefore"
+    )
     rows = [row for row in rows if request.get("NameContains", "") in row["ModelPackageGroupName"]]
     if request.get("SortBy") == "Name":
         rows.sort(key=lambda row: row["ModelPackageGroupName"])
@@ -45,7 +50,9 @@ def delete_group(backend: Backend, request: Document) -> Document:
     with backend.store.transaction():
         name = backend.find(GROUP, request["ModelPackageGroupName"])["ModelPackageGroupName"]
         if backend.store.all(PACKAGE, parent=name):
-            raise Fault("ConflictException", f"Model Package Group {name} still has versions; delete them first.")
+            raise Fault(
+                "ConflictException", f"Model Package Group {name} still has versions; delete them first."
+            )
         backend.store.delete(GROUP, name)
     return {}
 
@@ -53,7 +60,10 @@ def delete_group(backend: Backend, request: Document) -> Document:
 def create_package(backend: Backend, request: Document) -> Document:
     """A new version of a group; versions count up and a number is never given twice."""
     if "ModelPackageGroupName" not in request:
-        raise Fault("ValidationException", "the local registry holds versioned packages only: name a ModelPackageGroupName")
+        raise Fault(
+            "ValidationException",
+            "the local registry holds versioned packages only: name a ModelPackageGroupName",
+        )
 
     def insert() -> Document:
         group = backend.find(GROUP, request["ModelPackageGroupName"])
@@ -104,7 +114,10 @@ def update_package(backend: Backend, request: Document) -> Document:
         members = ("ModelApprovalStatus", "ApprovalDescription", "CustomerMetadataProperties")
         changes = {member: request[member] for member in members if member in request}
         if unknown := set(request) - {*members, "ModelPackageArn"}:
-            raise Fault("ValidationException", f"UpdateModelPackage of {', '.join(sorted(unknown))} is not implemented here")
+            raise Fault(
+                "ValidationException",
+                f"UpdateModelPackage of {', '.join(sorted(unknown))} is not implemented here",
+            )
         name = name_of(package["ModelPackageArn"])
         backend.store.update(PACKAGE, name, LastModifiedTime=backend.store.clock(), **changes)
     return {"ModelPackageArn": package["ModelPackageArn"]}
