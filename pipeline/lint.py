@@ -167,7 +167,7 @@ def _example(reference: Reference, definition: Definition, values: Mapping[str, 
 
 
 def _property(reference: Reference, definition: Definition) -> Any:
-    """An example of a property, from the shape that describes its step; None when there is no such property."""
+    """An example of the property, by the shape that describes its step; None when there is none such."""
     step = definition.steps[reference.name]
     if reference.path[:1] == ("PropertyFiles",):
         files = {file["PropertyFileName"] for file in step.body.get("PropertyFiles") or []}

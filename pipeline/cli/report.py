@@ -1,0 +1,63 @@
+"""The text that a run ends with: the numbers, what did not run and why, and the commands to type next."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.outcome import NOT_RUN, Outcome, StepOutcome
+
+
+def lines(outcome: Outcome, log_folder: Path) -> Iterator[str]:
+    yield f"execution   {outcome.execution}: {outcome.status}, {outcome.seconds:.1f} s"
+    if outcome.failure_reason:
+        yield f"reason      {outcome.failure_reason}"
+    if outcome.accuracy is not None:
+        yield f"accuracy    {_accuracy(outcome)}"
+        if outcome.threshold is not None:
+            gate = "passed" if outcome.accuracy >= outcome.threshold else "not passed"
+            yield f"gate        {gate}: the threshold is {outcome.threshold:g}"
+    if outcome.model_package_version is not None:
+        yield f"model       version {outcome.model_package_version}, {outcome.approval_status}"
+    if outcome.status == "Succeeded":
+        yield f"endpoint    {outcome.endpoint or 'not deployed'}"
+    yield f"logs        {log_folder}"
+    yield ""
+    yield from _next(outcome)
+
+
+def steps(outcome: Outcome) -> Iterator[str]:
+    width = max(len(step.name) for step in outcome.steps)
+    for step in outcome.steps:
+        yield f"{step.name:<{width}}  {_state(step)}"
+
+
+def _state(step: StepOutcome) -> str:
+    if step.status == NOT_RUN:
+        return "not run" + (f" ({step.reason})" if step.reason else "")
+    if step.cached:
+        return step.reason
+    seconds = f"  {step.seconds:.1f} s" if step.seconds is not None else ""
+    return f"{step.status}{seconds}" + (f"  ({step.reason})" if step.reason else "")
+
+
+def _accuracy(outcome: Outcome) -> str:
+    text = f"{outcome.accuracy:.4f}"
+    if outcome.accuracy_interval:
+        low, high = outcome.accuracy_interval
+        text += f" (95 % interval {low:.4f} to {high:.4f})"
+    return text + (f" on {outcome.test_size:,} test reviews" if outcome.test_size is not None else "")
+
+
+def _next(outcome: Outcome) -> Iterator[str]:
+    yield "next:"
+    if outcome.endpoint:
+        yield '  python -m pipeline invoke "I laughed, I cried, I would see it again."'
+        yield f"  python -m pipeline runs show {outcome.execution}"
+        return
+    yield f"  python -m pipeline runs show {outcome.execution}"
+    gate_failed = outcome.accuracy is not None and outcome.accuracy < (outcome.threshold or 0)
+    if gate_failed:
+        yield "  python -m pipeline show   # the parameters that --set changes"
+    elif outcome.status != "Succeeded":
+        yield f"  python -m pipeline retry {outcome.execution}   # resumes: what succeeded does not run again"
+    else:
+        yield "  python -m pipeline.run --local --set ApprovalStatus=Approved   # to deploy the version"

@@ -1,0 +1,121 @@
+"""How a running execution is shown: a table that changes on a terminal, a line for each change elsewhere."""
+
+import re
+import time
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol, TextIO
+
+from pipeline.control import ENDED, Event, LogLine, StatusChanged, Step, StepChanged
+from pipeline.dag import Definition
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_EPOCH = re.compile(r"epoch=\d+ ")
+
+
+class View(Protocol):
+    def show(self, event: Event) -> None: ...
+
+    def __enter__(self) -> "View": ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def view(stream: TextIO, definition: Definition) -> View:
+    return LiveView(stream, definition) if stream.isatty() else PlainView(stream)
+
+
+def describe(step: Step) -> str:
+    """ "Succeeded in 12.3 s", "cached, since …", "Failed after 3.1 s: out of memory"."""
+    if step.cached_from:
+        return step.note
+    if step.status not in ENDED or step.seconds is None:
+        return step.status
+    word = "in" if step.status == "Succeeded" else "after"
+    return f"{step.status} {word} {step.seconds:.1f} s" + (f": {step.reason}" if step.reason else "")
+
+
+class PlainView:
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, StatusChanged):
+            self._line(f"execution {event.status}")
+        elif isinstance(event, LogLine):
+            if _EPOCH.match(event.line):
+                self._line(f"{event.step}: {event.line}")
+        else:
+            step = event.step
+            self._line(f"{step.name}: {describe(step)}")
+            if step.note and not step.cached_from and step.status in ENDED:
+                self._line(f"{step.name}: it ran because {step.note}")
+
+    def _line(self, text: str) -> None:
+        print(f"{datetime.now():%H:%M:%S}  {text}", file=self._stream, flush=True)
+
+    def __enter__(self) -> "PlainView":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+
+class LiveView:
+    """One row a step: name, state, time, and the last line of its log while it runs."""
+
+    def __init__(self, stream: TextIO, definition: Definition) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self._names = list(definition.steps)
+        self._steps: dict[str, Step] = {}
+        self._lines: dict[str, str] = {}
+        self._seen: dict[str, float] = {}  # step -> when it was first seen, on this machine's clock
+        self._live = Live(get_renderable=self._table, console=Console(file=stream), refresh_per_second=4)
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, LogLine):
+            if event.line.strip():
+                self._lines[event.step] = event.line.strip()
+        elif isinstance(event, StepChanged):
+            self._steps[event.step.name] = event.step
+            self._seen.setdefault(event.step.name, time.monotonic())
+
+    def _table(self) -> "Table":
+        from rich.table import Table
+        from rich.text import Text
+
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        for heading in ("Step", "State", "Time"):
+            table.add_column(heading, no_wrap=True)
+        table.add_column("", overflow="ellipsis", no_wrap=True)
+        for name in self._names:
+            step = self._steps.get(name)
+            if step is None:
+                table.add_row(Text(name, style="dim"), Text("-", style="dim"), "", "")
+                continue
+            running = step.status not in ENDED
+            seconds = time.monotonic() - self._seen[name] if running else step.seconds or 0
+            detail = self._lines.get(name, "") if running else step.reason or step.note
+            state = "Cached" if step.cached_from else step.status
+            style = {"Succeeded": "green", "Cached": "cyan", "Failed": "red", "Stopped": "yellow"}.get(
+                state, "bold"
+            )
+            table.add_row(name, Text(state, style=style), f"{seconds:.1f} s", Text(detail))
+        return table
+
+    def __enter__(self) -> "LiveView":
+        self._live.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._live.__exit__(kind, error, trace)

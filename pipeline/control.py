@@ -1,0 +1,229 @@
+"""Pipelines and their executions: upsert, start, stop, retry, and watching one until it ends.
+
+Written once, against boto3's SageMaker and CloudWatch Logs clients. Time and sleep are handed in. Watching
+polls, because the service pushes nothing; it reports each change once, in the order in which things
+happened.
+"""
+
+import json
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from pipeline.errors import NotFound, WaitTimeout
+from pipeline.parameters import Value
+
+ENDED = ("Succeeded", "Failed", "Stopped", "CompletedWithFailures")
+_LOG_GROUPS = {
+    "ProcessingJob": "/aws/sagemaker/ProcessingJobs",
+    "TrainingJob": "/aws/sagemaker/TrainingJobs",
+    "TransformJob": "/aws/sagemaker/TransformJobs",
+}
+_EVENTS = (
+    "/aws/sagemaker/Pipelines"  # the local service's account of cache hits, misses and retries; AWS has none
+)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step of an execution, as it is now."""
+
+    name: str
+    status: str
+    started: datetime | None
+    ended: datetime | None
+    reason: str  # why it failed
+    metadata: Mapping[str, Any]  # of its job, model, Lambda …
+    cached_from: str = ""  # the execution whose result it took
+    note: str = ""  # why it was cached, or why not
+
+    @property
+    def seconds(self) -> float | None:
+        return (self.ended - self.started).total_seconds() if self.started and self.ended else None
+
+    @property
+    def job(self) -> tuple[str, str] | None:
+        """("TrainingJob", its name) of a step that has a job."""
+        for kind in _LOG_GROUPS:
+            if kind in self.metadata:
+                return kind, self.metadata[kind]["Arn"].rpartition("/")[2]
+        return None
+
+
+@dataclass(frozen=True)
+class StepChanged:
+    step: Step
+
+
+@dataclass(frozen=True)
+class LogLine:
+    step: str
+    line: str
+
+
+@dataclass(frozen=True)
+class StatusChanged:
+    status: str
+    reason: str  # of a failure
+
+
+Event = StepChanged | LogLine | StatusChanged
+
+
+def upsert(sagemaker: Any, name: str, definition: str, role: str) -> str:
+    """Create or update the pipeline. "created", "updated", or "unchanged" when nothing had to be called."""
+    try:
+        found = sagemaker.describe_pipeline(PipelineName=name)
+    except sagemaker.exceptions.ResourceNotFound:
+        sagemaker.create_pipeline(PipelineName=name, PipelineDefinition=definition, RoleArn=role)
+        return "created"
+    if json.loads(found["PipelineDefinition"]) == json.loads(definition) and found["RoleArn"] == role:
+        return "unchanged"
+    sagemaker.update_pipeline(PipelineName=name, PipelineDefinition=definition, RoleArn=role)
+    return "updated"
+
+
+def start(sagemaker: Any, name: str, values: Mapping[str, Value], token: str) -> str:
+    """Start an execution and return its ARN. The same token starts one execution, however often sent."""
+    answer = sagemaker.start_pipeline_execution(
+        PipelineName=name,
+        PipelineParameters=[{"Name": key, "Value": str(value)} for key, value in values.items()],
+        ClientRequestToken=token,
+    )
+    arn: str = answer["PipelineExecutionArn"]
+    return arn
+
+
+def describe(sagemaker: Any, arn: str) -> dict[str, Any]:
+    """Raises NotFound for an execution that does not exist."""
+    try:
+        found: dict[str, Any] = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
+    except sagemaker.exceptions.ResourceNotFound:
+        raise NotFound(
+            f"there is no execution {execution_id(arn)}; see: python -m pipeline runs list"
+        ) from None
+    return found
+
+
+def execution_id(arn: str) -> str:
+    return arn.rpartition("/")[2]
+
+
+def steps(clients: Any, arn: str) -> list[Step]:
+    """The steps that have started, in that order, each with what is known of its cache."""
+    pages = clients.sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
+        PipelineExecutionArn=arn, SortOrder="Ascending"
+    )
+    return [
+        Step(
+            name=found["StepName"],
+            status=found["StepStatus"],
+            started=found.get("StartTime"),
+            ended=found.get("EndTime"),
+            reason=found.get("FailureReason", ""),
+            metadata=found.get("Metadata", {}),
+            cached_from=found.get("CacheHitResult", {}).get("SourcePipelineExecutionArn", ""),
+        )
+        for page in pages
+        for found in page["PipelineExecutionSteps"]
+    ]
+
+
+def notes(clients: Any, arn: str) -> dict[str, str]:
+    """What the service says of each step beside its status: {"Train": "HyperParameters.epochs changed …"}."""
+    lines = LogTail(clients.logs, _EVENTS, execution_id(arn)).read()
+    events = [json.loads(line) for line in lines]
+    return {event["step"]: event["message"] for event in events if event["event"] != "cache-hit"}
+
+
+def cached_since(clients: Any, step: Step) -> str:
+    """When the result that a cached step took was made; nothing when its execution is gone."""
+    try:
+        original = {found.name: found for found in steps(clients, step.cached_from)}.get(step.name)
+    except clients.sagemaker.exceptions.ResourceNotFound:
+        original = None
+    if original is None or original.ended is None:
+        return "cached"
+    return f"cached, since {original.ended.astimezone():%Y-%m-%d %H:%M:%S}"
+
+
+def watch(
+    clients: Any,
+    arn: str,
+    poll_seconds: float,
+    timeout: float,
+    sleep: Callable[[float], None] = time.sleep,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[Event]:
+    """Yield each change once until the execution has ended. Raises WaitTimeout after `timeout` seconds."""
+    deadline = clock() + timeout
+    known: dict[str, str] = {}  # step -> its status when last seen
+    tails: dict[str, LogTail] = {}
+    status = ""
+    while True:
+        described = describe(clients.sagemaker, arn)  # before the steps: when it has ended, they are final
+        for step in steps(clients, arn):
+            before, known[step.name] = known.get(step.name), step.status
+            if step.status != before and step.status not in ENDED:
+                yield StepChanged(step)
+            if step.job and not step.cached_from and before not in ENDED:
+                kind, job = step.job
+                tail = tails.setdefault(job, LogTail(clients.logs, _LOG_GROUPS[kind], f"{job}/"))
+                yield from (LogLine(step.name, line) for line in tail.read())
+            if step.status != before and step.status in ENDED:
+                yield StepChanged(_explained(clients, arn, step))
+        if described["PipelineExecutionStatus"] != status:
+            status = described["PipelineExecutionStatus"]
+            yield StatusChanged(status, described.get("FailureReason", ""))
+        if status in ENDED:
+            return
+        if clock() >= deadline:
+            raise WaitTimeout(
+                f"execution {execution_id(arn)} is still {status} after {timeout:g} s, and goes on; "
+                f"see: python -m pipeline runs show {execution_id(arn)}"
+            )
+        sleep(poll_seconds)
+
+
+def _explained(clients: Any, arn: str, step: Step) -> Step:
+    if step.cached_from:
+        return replace(step, note=cached_since(clients, step))
+    return replace(step, note=notes(clients, arn).get(step.name, ""))
+
+
+class LogTail:
+    """The lines of a log that have come since the last look. A log that is not there (yet) has none."""
+
+    def __init__(self, logs: Any, group: str, prefix: str) -> None:
+        self.logs, self.group, self.prefix = logs, group, prefix
+        self._tokens: dict[str, str] = {}  # stream -> where to go on
+
+    def read(self) -> list[str]:
+        absent = self.logs.exceptions.ResourceNotFoundException
+        try:
+            found = self.logs.describe_log_streams(logGroupName=self.group, logStreamNamePrefix=self.prefix)
+            return [line for stream in found["logStreams"] for line in self._stream(stream["logStreamName"])]
+        except absent:
+            return []
+
+    def _stream(self, name: str) -> Iterator[str]:
+        while True:
+            token = {"nextToken": self._tokens[name]} if name in self._tokens else {}
+            answer = self.logs.get_log_events(
+                logGroupName=self.group, logStreamName=name, startFromHead=True, **token
+            )
+            yield from (event["message"] for event in answer["events"])
+            if not answer["events"] or answer["nextForwardToken"] == self._tokens.get(name):
+                self._tokens[name] = answer["nextForwardToken"]
+                return
+            self._tokens[name] = answer["nextForwardToken"]
+
+
+def log(clients: Any, step: Step) -> list[str]:
+    """The whole log of a step's job."""
+    if step.job is None:
+        return []
+    kind, job = step.job
+    return LogTail(clients.logs, _LOG_GROUPS[kind], f"{job}/").read()

@@ -1,0 +1,97 @@
+"""python -m pipeline.run --local: compile the pipeline, publish what it needs, start it, watch it to its end.
+
+The order is: whatever can be wrong with the request first (parameters, data, disk, definition), then the
+first write.
+"""
+
+import shutil
+import uuid
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipeline.errors import DefinitionError, StateFolderError, UsageError
+
+HOUR = 3600.0
+SPARE_BYTES = 500_000_000  # a run's own files, beside copies of the data
+
+
+def run(
+    local: Annotated[
+        bool, typer.Option("--local", help="On this machine: no AWS account, no Docker.")
+    ] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Labelled reviews: CSV, JSON Lines, Parquet, or the Stanford archive or folder.",
+            metavar="PATH",
+        ),
+    ] = None,
+    assignments: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help="A pipeline parameter; may be repeated. List: python -m pipeline show.",
+            metavar="NAME=VALUE",
+        ),
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="One JSON object on stdout, progress on stderr.")
+    ] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait for the end.", min=1)] = 12 * HOUR,
+) -> None:
+    """Run the whole pipeline: preprocess, train, predict, evaluate, and deploy what passes the gate."""
+    from pipeline import code_bundle, control, definition, lint, parameters, sessions, settings
+    from pipeline import data as reviews
+    from pipeline.cli.follow import follow
+
+    if not local:
+        raise UsageError(
+            "say where to run; this version runs on this machine: python -m pipeline.run --local"
+        )
+    config = settings.load("local")
+    values = parameters.parse(assignments or [], parameters.table(config))
+    if data and "InputData" in values:
+        raise UsageError("--data and --set InputData=… name the reviews twice; keep one")
+    found = None if "InputData" in values else reviews.find(data)
+    home = sessions.state_folder()
+    _check_space(home, found.size if found else 0)
+
+    bundles = code_bundle.bundles()
+    compiled = definition.compile(config, {name: bundle.uri(config.root) for name, bundle in bundles.items()})
+    if faults := lint.errors(lint.lint(compiled, values, config.pipeline)):
+        raise DefinitionError("the definition has faults:\n  " + "\n  ".join(map(str, faults)))
+
+    with sessions.connect(config, home) as clients:
+        for bundle in bundles.values():
+            code_bundle.publish(bundle, clients.storage, config.root)
+        if found:
+            values["InputData"] = reviews.publish(found, clients.storage, config.root)
+        control.upsert(clients.sagemaker, config.pipeline, compiled, config.pipeline_role)
+        arn = control.start(clients.sagemaker, config.pipeline, values, token=str(uuid.uuid4()))
+        code = follow(clients, arn, config, home, as_json, timeout)
+    raise typer.Exit(code)
+
+
+def _check_space(home: Path, data_bytes: int) -> None:
+    existing = next(folder for folder in (home, *home.parents) if folder.exists())
+    free, needed = shutil.disk_usage(existing).free, 10 * data_bytes + SPARE_BYTES
+    if free < needed:
+        raise StateFolderError(
+            f"{home} has {free / 1e6:,.0f} MB free and the run needs about {needed / 1e6:,.0f} MB; "
+            "free some space, or set PIPELINE_HOME to another folder"
+        )
+
+
+def main() -> None:
+    from pipeline.cli.errors import reported
+
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command()(run)
+    with reported():
+        app(prog_name="python -m pipeline.run")
+
+
+if __name__ == "__main__":
+    main()
