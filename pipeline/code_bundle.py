@@ -1,10 +1,11 @@
 """What each job runs: its files, and sourcedir.tar.gz of them, at s3://<bucket>/<prefix>/code/<sha256>/.
 
-A job gets the files that it uses and no others, because its code is part of its cache key: a change of
-evaluate.py must not train again. The price is a list to keep; a test holds it against the imports. The hash
-depends on names and contents only: the same code has the same URI, whatever its mtimes, owners or folder.
+A job gets the files that its script needs and no others, because its code is part of its cache key: a change of
+evaluate.py must not train again. The hash depends on names and contents only: the same code has the same URI,
+whatever its mtimes, owners or folder.
 """
 
+import ast
 import gzip
 import hashlib
 import tarfile
@@ -20,16 +21,7 @@ from pipeline.storage import Storage
 STEPS = Path(__file__).parent.parent / "steps"
 ARCHIVE = "sourcedir.tar.gz"  # the name that script mode uses
 
-SOURCES = {  # script -> what it needs beside itself
-    "preprocess.py": ("reviews.py", "text.py", "stop_words.txt"),
-    "train.py": (
-        "model.py",
-        "text.py",
-        "inference.py",
-        "stop_words.txt",
-    ),  # the model archive carries them too
-    "evaluate.py": (),
-}
+SCRIPTS = ("preprocess.py", "train.py", "evaluate.py")
 
 
 @dataclass(frozen=True)
@@ -43,20 +35,51 @@ class Bundle:
 
 
 def bundles(folder: Path = STEPS) -> dict[str, Bundle]:
-    """The bundle of each script. Raises DefinitionError when a file is missing."""
-    return {script: bundle(script, (script, *others), folder) for script, others in SOURCES.items()}
+    """The bundle of each script. Raises DefinitionError when a script is missing or is not Python."""
+    return {script: bundle(script, folder) for script in SCRIPTS}
 
 
-def bundle(script: str, names: Iterable[str], folder: Path) -> Bundle:
-    files = tuple(folder / name for name in sorted(names))
+def bundle(script: str, folder: Path) -> Bundle:
+    files = [folder / name for name in needs(script, folder)]
     digest = hashlib.sha256()
     for file in files:
-        if not file.is_file():
-            raise DefinitionError(f"{file} is missing; {script} needs it (pipeline/code_bundle.py lists it)")
         content = file.read_bytes()
         digest.update(f"{file.name}\0{len(content)}\0".encode())
         digest.update(content)
-    return Bundle(script, files, digest.hexdigest())
+    return Bundle(script, tuple(files), digest.hexdigest())
+
+
+def needs(script: str, folder: Path) -> list[str]:
+    """The files of `folder` that a script imports or names in a string, followed through; itself first of all.
+
+    train.py holds `import model` and `CODE = ("inference.py", …)` -> ["inference.py", "model.py", "train.py", …]
+    """
+    present = {file.name for file in folder.iterdir() if file.is_file()}
+    if script not in present:
+        raise DefinitionError(f"{folder / script} is missing; the pipeline has a step that runs it")
+    found, waiting = set(), {script}
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        if name.endswith(".py"):
+            waiting |= (_mentioned(folder / name) & present) - found
+    return sorted(found)
+
+
+def _mentioned(file: Path) -> set[str]:
+    try:
+        tree = ast.parse(file.read_bytes(), file)
+    except SyntaxError as error:
+        raise DefinitionError(f"{file}, line {error.lineno}: {error.msg}") from error
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {f"{alias.name}.py" for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add(f"{node.module}.py")
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names.add(node.value)
+    return names
 
 
 def publish(bundle: Bundle, storage: Storage, root: str) -> bool:
