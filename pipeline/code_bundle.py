@@ -1,6 +1,6 @@
 """What each job runs: its files, and sourcedir.tar.gz of them, at s3://<bucket>/<prefix>/code/<sha256>/.
 
-A job gets the files that its script needs and no others, because its code is part of its cache key: a change of
+A job gets the files that its script needs and no others, because its code is part of its cache key: to change
 evaluate.py must not train again. The hash depends on names and contents only: the same code has the same URI,
 whatever its mtimes, owners or folder.
 """
@@ -50,9 +50,9 @@ def bundle(script: str, folder: Path) -> Bundle:
 
 
 def needs(script: str, folder: Path) -> list[str]:
-    """The files of `folder` that a script imports or names in a string, followed through; itself first of all.
+    """The files of `folder` that a script imports or names in a string, followed through; and itself.
 
-    train.py holds `import model` and `CODE = ("inference.py", …)` -> ["inference.py", "model.py", "train.py", …]
+    train.py holds `import model` and `CODE = ("text.py", …)` -> ["model.py", "text.py", "train.py", …]
     """
     present = {file.name for file in folder.iterdir() if file.is_file()}
     if script not in present:

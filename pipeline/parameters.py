@@ -54,65 +54,65 @@ class Parameter:
 
 
 def table(settings: Settings) -> dict[str, Parameter]:
-    def instance(name: str, default: str, description: str) -> Parameter:
-        return Parameter(
-            name,
-            "String",
-            default,
-            description,
-            pattern=r"ml\.[a-z0-9-]+\.[a-z0-9-]+",
-            example="ml.m5.xlarge",
-        )
-
-    parameters = [
-        Parameter(
+    rows = [
+        _text(
             "InputData",
-            "String",
             f"{settings.root}/data/reviews",
-            "The labelled reviews: a folder with one CSV, JSON Lines or Parquet file or archive",
-            pattern=r"s3://[a-z0-9.-]+/.+",
-            example="s3://bucket/folder",
+            "The labelled reviews: a folder",
+            _S3,
+            "s3://bucket/folder",
         ),
-        Parameter("Recipe", "String", "default", "How a review becomes words", choices=("default", "seed")),
-        Parameter(
-            "VocabularySize", "Integer", 25_000, "Word ids, the two special ones included", 100, 1_000_000
-        ),
-        Parameter("MaxLength", "Integer", 400, "Ids kept of a review", 10, 10_000),
-        Parameter("Seed", "Integer", 0, "Of the split, the weights and the batches", 0, 2**31 - 1),
-        Parameter("Epochs", "Integer", 6, "Passes over the training split, at most", 1, 1000),
-        Parameter("BatchSize", "Integer", 64, "Reviews to a gradient step", 1, 65_536),
-        Parameter("LearningRate", "Float", 0.001, "Step size of the optimizer", 1e-7, 10),
-        Parameter("EmbeddingSize", "Integer", 64, "Numbers to a word", 1, 4096),
-        Parameter("HiddenSize", "Integer", 64, "Units of the LSTM, in each direction", 1, 4096),
-        Parameter("Dropout", "Float", 0.5, "Share of activations dropped in training", 0, 0.95),
-        Parameter(
-            "Patience", "Integer", 2, "Epochs without a better validation before training ends", 1, 1000
-        ),
-        Parameter(
-            "AccuracyThreshold",
-            "Float",
-            settings.accuracy_threshold,
-            "Test accuracy from which a model is registered and deployed",
-            0,
-            1,
-        ),
-        Parameter(
+        _choice("Recipe", "default", "How a review becomes words", "default", "seed"),
+        _integer("VocabularySize", 30_000, 3, 1_000_000, "Word ids, the two special ones included"),
+        _integer("MaxLength", 400, 1, 10_000, "Ids kept of a review"),
+        _integer("Seed", 1, 0, 2**31 - 1, "Of the split, the weights and the batches"),
+        _integer("Epochs", 3, 1, 1000, "Passes over the training split, at most"),
+        _integer("BatchSize", 32, 1, 65_536, "Reviews to a gradient step"),
+        _float("LearningRate", 0.003, 1e-7, 1, "Step size at the top of its one cycle"),
+        _integer("EmbeddingSize", 100, 1, 4096, "Numbers to a word"),
+        _integer("HiddenSize", 64, 1, 4096, "Units of the LSTM, for each direction"),
+        _float("Dropout", 0.5, 0, 0.95, "Share of activations dropped in training"),
+        _integer("Patience", 2, 1, 1000, "Epochs in a row without a better validation that end training"),
+        _float("AccuracyThreshold", settings.accuracy_threshold, 0, 1, "Test accuracy that opens the gate"),
+        _choice(
             "ApprovalStatus",
-            "String",
             settings.approval_status,
-            "Status of the registered version; only an Approved one is deployed",
-            choices=("Approved", "PendingManualApproval"),
+            "Of the new version",
+            "Approved",
+            "PendingManualApproval",
         ),
-        instance(
-            "ProcessingInstanceType", settings.processing_instance_type, "Preprocess and Evaluate run on it"
-        ),
-        instance("TrainingInstanceType", settings.training_instance_type, "Train runs on it"),
-        instance("TransformInstanceType", settings.transform_instance_type, "Predict runs on it"),
-        instance("EndpointInstanceType", settings.endpoint_instance_type, "The endpoint runs on it"),
-        # The jobs have one instance each: a second would read the same input and write the same output.
-        Parameter("EndpointInstanceCount", "Integer", 1, "Instances of the endpoint", 1, 100),
+        _instance("ProcessingInstanceType", settings.processing_instance_type, "Of Preprocess and Evaluate"),
+        _instance("TrainingInstanceType", settings.training_instance_type, "Of Train"),
+        _instance("TransformInstanceType", settings.transform_instance_type, "Of Predict"),
+        _instance("EndpointInstanceType", settings.endpoint_instance_type, "Of the endpoint"),
+        # A job has one instance: a second would read the same input and write the same output.
+        _integer("EndpointInstanceCount", 1, 1, 100, "Instances of the endpoint"),
     ]
-    return {parameter.name: parameter for parameter in parameters}
+    return {row.name: row for row in rows}
+
+
+_S3 = r"s3://[a-z0-9.-]+/.+"
+_INSTANCE = r"ml\.[a-z0-9-]+\.[a-z0-9-]+"
+
+
+def _integer(name: str, default: int, minimum: int, maximum: int, description: str) -> Parameter:
+    return Parameter(name, "Integer", default, description, minimum, maximum)
+
+
+def _float(name: str, default: float, minimum: float, maximum: float, description: str) -> Parameter:
+    return Parameter(name, "Float", default, description, minimum, maximum)
+
+
+def _choice(name: str, default: str, description: str, *choices: str) -> Parameter:
+    return Parameter(name, "String", default, description, choices=choices)
+
+
+def _text(name: str, default: str, description: str, pattern: str, example: str) -> Parameter:
+    return Parameter(name, "String", default, description, pattern=pattern, example=example)
+
+
+def _instance(name: str, default: str, description: str) -> Parameter:
+    return _text(name, default, description, _INSTANCE, "ml.m5.xlarge")
 
 
 def parse(assignments: Iterable[str], known: dict[str, Parameter]) -> dict[str, Value]:
