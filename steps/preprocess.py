@@ -1,104 +1,32 @@
 """Turn labelled reviews into what training, batch scoring and evaluation read.
 
-Reads a data set whole, tokenises it once on all cores, splits it, takes the vocabulary from the training
-split alone, and writes ids as Parquet, the raw test reviews as JSON Lines, the vocabulary and a report. What is
-kept of a chunk's words are numbers, so that nothing is tokenised twice and memory stays small. The output
-depends on the data and the settings alone, to the byte: not on the workers, the machine or the clock.
+Reads a data set whole, tokenises it on all cores, splits it, takes the vocabulary from the training split
+alone, and writes ids as Parquet, the raw test reviews as JSON Lines, the vocabulary and a report. The output
+depends on the data and the settings alone, to the byte: not on the workers or the clock. Written last and all
+at once, it is absent when anything fails.
 """
 
 import argparse
 import hashlib
 import json
-import multiprocessing
 import os
 import shutil
 import sys
 import tempfile
-from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import reviews as datasets
+from corpus import Encoded, count_words, tokenize_all
 from records import DataError, Review
-from splits import Splits, split, text_key
-from text import INFREQUENT, PADDING, RECIPES, Recipe, Vocabulary, cut, tokenize
+from splits import Splits, split
+from text import INFREQUENT, PADDING, RECIPES, Vocabulary
 
-CHUNK = 500  # reviews a worker tokenises at a time
 ROWS = 4096  # of a Parquet row group
 PERCENTILES = (0, 5, 25, 50, 75, 95, 100)
-
-
-@dataclass(frozen=True)
-class Chunk:
-    """Some reviews, tokenised. `ids` index `words`, which are this chunk's own."""
-
-    words: list[str]
-    ids: np.ndarray  # (all words of all reviews,) int32
-    ends: np.ndarray  # (reviews,) int64: where each review ends in ids
-    keys: list[bytes]  # (reviews,) equal for equal texts
-
-
-def tokenize_chunk(texts: Sequence[str], recipe: Recipe) -> Chunk:
-    numbers: defaultdict[str, int] = defaultdict()
-    numbers.default_factory = numbers.__len__  # an unseen word gets the next number
-    ids = [np.fromiter(map(numbers.__getitem__, tokenize(text, recipe)), np.int32) for text in texts]
-    ends = np.cumsum([len(each) for each in ids])
-    return Chunk(list(numbers), np.concatenate(ids), ends, [text_key(text) for text in texts])
-
-
-def tokenize_all(texts: Sequence[str], recipe: Recipe, workers: int) -> list[Chunk]:
-    """The chunks in the order of the texts, whoever tokenised them."""
-    starts = range(0, len(texts), CHUNK)
-    workers = min(workers, len(starts))
-    work = partial(tokenize_chunk, recipe=recipe)
-    # Spawned workers are the same on every system. They import this file: hence no pyarrow at its top.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context) if workers > 1 else nullcontext() as pool:
-        done = (pool.map if pool else map)(work, (texts[start : start + CHUNK] for start in starts))
-        chunks = []
-        for start, chunk in zip(starts, done, strict=True):
-            chunks.append(chunk)
-            if (start // CHUNK + 1) % 10 == 0 or start == starts[-1]:
-                say(f"tokenised {min(start + CHUNK, len(texts)):,} of {len(texts):,} reviews")
-    return chunks
-
-
-def count_words(chunks: Sequence[Chunk], indices: Sequence[int]) -> Counter[str]:
-    """How often each word occurs in the reviews with these indices."""
-    counts: Counter[str] = Counter()
-    chosen = np.zeros(len(chunks) * CHUNK, bool)
-    chosen[indices] = True
-    for number, chunk in enumerate(chunks):
-        of_review = chosen[number * CHUNK :][: len(chunk.ends)]
-        of_word = np.repeat(of_review, np.diff(chunk.ends, prepend=0))
-        found = np.bincount(chunk.ids[of_word], minlength=len(chunk.words)).tolist()
-        counts.update({word: count for word, count in zip(chunk.words, found, strict=True) if count})
-    return counts
-
-
-class Encoded:
-    """The ids that `text.encode_review` gives, of reviews that are tokenised already."""
-
-    def __init__(self, chunks: Sequence[Chunk], vocabulary: Vocabulary) -> None:
-        self.recipe = vocabulary.recipe
-        self.chunks = chunks
-        self.ids = [np.array(vocabulary.encode(chunk.words), np.int32)[chunk.ids] for chunk in chunks]
-
-    def words(self, index: int) -> int:
-        """The number of words of a review, before it is cut."""
-        chunk, row = self.chunks[index // CHUNK], index % CHUNK
-        return int(chunk.ends[row] - (chunk.ends[row - 1] if row else 0))
-
-    def __getitem__(self, index: int) -> list[int]:
-        end = self.chunks[index // CHUNK].ends[index % CHUNK]
-        ids = self.ids[index // CHUNK][end - self.words(index) : end].tolist()
-        return cut(ids, self.recipe) or [INFREQUENT]
 
 
 def write_ids(path: Path, indices: Sequence[int], reviews: Sequence[Review], encoded: Encoded) -> None:
@@ -161,7 +89,11 @@ def prepare(args: argparse.Namespace) -> dict[str, object]:
     if summary.undecodable_bytes:
         say(f"replaced {summary.undecodable_bytes:,} bytes that are not UTF-8")
 
-    chunks = tokenize_all([review.text for review in reviews], recipe, args.workers)
+    def progress(done: int) -> None:
+        if done % 5000 == 0 or done == len(reviews):
+            say(f"tokenised {done:,} of {len(reviews):,} reviews")
+
+    chunks = tokenize_all([review.text for review in reviews], recipe, args.workers, progress)
     keys = [key for chunk in chunks for key in chunk.keys]
     chosen = split(
         reviews,

@@ -70,8 +70,8 @@ def split(
     for name, part in parts.items():
         if len({reviews[i].label for i in part}) < 2:
             raise DataError(
-                f"the {name} split would lack a class: {len(reviews):,} reviews, {sum(dropped.values()):,} of "
-                f"them duplicates, are too few for these shares{' and this limit' * (limit is not None)}"
+                f"the {name} split would lack a class: {len(reviews):,} reviews, {sum(dropped.values()):,} "
+                f"of them duplicates, are too few for these shares{' and this limit' * (limit is not None)}"
             )
     return Splits(**{name: sorted(part, key=order) for name, part in parts.items()}, **dropped)
 

@@ -1,8 +1,8 @@
 """Reviews in the layout of the Stanford data set: {train,test}/{pos,neg}/NAME.txt, a folder or a .tar.gz.
 
 The archive is streamed and never extracted, so nothing in it reaches the disk. Traversal, links and devices
-are refused all the same, by the member's name, because such an archive is not the one that was asked for; bombs
-are refused once they pass a limit. The 50,000 unlabelled reviews are passed over.
+are refused all the same, by the member's name, because such an archive is not the one that was asked for;
+bombs are refused once they pass a limit. The 50,000 unlabelled reviews are passed over.
 """
 
 import gzip
