@@ -45,12 +45,13 @@ class Parameter:
         return value
 
     def range(self) -> str:
-        """ "1 to 100", "Approved or Rejected", or nothing."""
+        """ "1 to 1,000", "default or seed", or nothing."""
         if self.choices:
             return " or ".join(self.choices)
         if self.type == "String":
             return ""
-        return f"{self.minimum:g} to {self.maximum:g}"
+        as_written = "{:,} to {:,}" if self.type == "Integer" else "{:g} to {:g}"
+        return as_written.format(self.minimum, self.maximum)
 
 
 def table(settings: Settings) -> dict[str, Parameter]:
