@@ -100,7 +100,8 @@ def session() -> PipelineSession:
 def processing(
     name, script, *arguments, inputs=None, outputs=("out",), files=(), cached=False, env=None, **step
 ):
-    """A step whose job runs `script`, one string of Python; each output NAME is the folder /opt/ml/processing/output/NAME."""
+    """A step whose job runs `script`, one string of Python; each output NAME is the folder
+    /opt/ml/processing/output/NAME."""
     processor = Processor(
         role=ROLE,
         image_uri=IMAGE,
@@ -219,20 +220,12 @@ def condition(name, conditions, if_steps=(), else_steps=(), **step):
 
 
 def function(name, function_name, inputs, outputs=()):
-    with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore"
-        )  # that the function's code is not updated: it is not the pipeline's to update
-        return LambdaStep(
-            name=name,
-            lambda_func=Lambda(
-                function_arn=f"arn:aws:lambda:us-east-1:000000000000:function:{function_name}"
-            ),
-            inputs=inputs,
-            outputs=[
-                LambdaOutput(output_name=each, output_type=LambdaOutputTypeEnum.String) for each in outputs
-            ],
-        )
+    return LambdaStep(
+        name=name,
+        lambda_func=Lambda(function_arn=f"arn:aws:lambda:us-east-1:000000000000:function:{function_name}"),
+        inputs=inputs,
+        outputs=[LambdaOutput(each, LambdaOutputTypeEnum.String) for each in outputs],
+    )
 
 
 def retry(attempts=2, interval=0):
@@ -247,8 +240,7 @@ def retry(attempts=2, interval=0):
 
 
 def compile_pipeline(steps, parameters=(), name="zoo") -> str:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return Pipeline(
-            name=name, parameters=list(parameters), steps=list(steps), sagemaker_session=session()
-        ).definition()
+    pipeline = Pipeline(
+        name=name, parameters=list(parameters), steps=list(steps), sagemaker_session=session()
+    )
+    return pipeline.definition()

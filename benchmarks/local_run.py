@@ -1,0 +1,213 @@
+"""What one local run costs, and what the next ones: time, memory, accuracy, and the executor's share of a
+step.
+
+python -m benchmarks.local_run [--runs N]   (or: make bench)
+
+Every run is the real command on the real 25,000 reviews in a state folder of its own. Where two things are
+compared, both are measured in this one call, in turn. Writes benchmarks/results/local_run.json and prints the
+same as a table.
+"""
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+ROOT = Path(__file__).resolve().parent.parent
+RESULTS = Path(__file__).parent / "results" / "local_run.json"
+
+
+def command(home: Path, *arguments: str, module: str = "pipeline.run") -> tuple[dict[str, Any], float, float]:
+    """Run a command of the project. Returns its JSON (if any), its seconds, and the peak memory of its
+    processes, in GB."""
+    environment = {**os.environ, "PIPELINE_HOME": str(home)}
+    began = time.perf_counter()
+    process = subprocess.Popen(
+        [sys.executable, "-m", module, *arguments],
+        cwd=ROOT,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    peak = [0.0]
+    watcher = threading.Thread(target=_watch, args=(process, peak))
+    watcher.start()
+    output, _ = process.communicate()
+    watcher.join()
+    seconds = time.perf_counter() - began
+    return (json.loads(output) if output.startswith(b"{") else {}), seconds, peak[0]
+
+
+def _watch(process: subprocess.Popen[bytes], peak: list[float]) -> None:
+    root = psutil.Process(process.pid)
+    while process.poll() is None:
+        total = 0
+        for each in [root, *_children(root)]:
+            try:
+                total += each.memory_info().rss
+            except psutil.Error:
+                continue
+        peak[0] = max(peak[0], total / 1e9)
+        time.sleep(0.1)
+
+
+def _children(root: psutil.Process) -> list[psutil.Process]:
+    try:
+        return root.children(recursive=True)
+    except psutil.Error:
+        return []
+
+
+def whole_run(folder: Path) -> dict[str, Any]:
+    """From an empty state folder; then the same again, a failed gate, and a changed hyperparameter, all on
+    that state."""
+    home = folder / "state"
+    first, seconds, gigabytes = command(home, "--local", "--json")
+    again, again_seconds, _ = command(home, "--local", "--json")
+    gated, gated_seconds, _ = command(home, "--local", "--json", "--set", "AccuracyThreshold=0.99")
+    steps = {step["name"]: step for step in first["steps"]}
+    return {
+        "status": first["status"],
+        "accuracy": first["accuracy"],
+        "seconds": seconds,
+        "peak_memory_gb": gigabytes,
+        "preprocess_seconds": steps["Preprocess"]["seconds"],
+        "train_seconds": steps["Train"]["seconds"],
+        "transform_seconds": steps["Predict"]["seconds"],
+        "again_seconds": again_seconds,
+        "again_cached": sorted(step["name"] for step in again["steps"] if step["cached"]),
+        "gated_status": gated["status"],
+        "gated_seconds": gated_seconds,
+    }
+
+
+SCRIPT = "import sys; sys.exit(0)"
+
+
+def executor_share(folder: Path, steps: int = 10) -> dict[str, float]:
+    """Seconds that the executor adds to a step: steps of one idle Python each, against the same processes
+    alone."""
+    import boto3
+
+    from pipeline.local import LocalSageMaker
+
+    definition = {
+        "Version": "2020-12-01",
+        "Steps": [
+            {
+                "Name": f"Idle{number}",
+                "Type": "Processing",
+                "DependsOn": [f"Idle{number - 1}"] if number else [],
+                "Arguments": {
+                    "RoleArn": "arn:aws:iam::000000000000:role/Benchmark",
+                    "AppSpecification": {
+                        "ImageUri": "none",
+                        "ContainerEntrypoint": ["python3", "-c", SCRIPT],
+                    },
+                    "ProcessingResources": {
+                        "ClusterConfig": {
+                            "InstanceCount": 1,
+                            "InstanceType": "ml.m5.large",
+                            "VolumeSizeInGB": 1,
+                        }
+                    },
+                    "NetworkConfig": {"EnableNetworkIsolation": True},
+                },
+            }
+            for number in range(steps)
+        ],
+    }
+    began = time.perf_counter()
+    for _ in range(steps):
+        subprocess.run([sys.executable, "-c", SCRIPT], check=True)
+    alone = time.perf_counter() - began
+    with LocalSageMaker(folder / "idle") as service:
+        keys = {"aws_access_key_id": "none", "aws_secret_access_key": "none", "region_name": "us-east-1"}
+        client = boto3.client("sagemaker", endpoint_url=service.url, **keys)
+        client.create_pipeline(
+            PipelineName="idle",
+            PipelineDefinition=json.dumps(definition),
+            RoleArn="arn:aws:iam::000000000000:role/Benchmark",
+            ClientRequestToken="b" * 32,
+        )
+        began = time.perf_counter()
+        arn = client.start_pipeline_execution(PipelineName="idle", ClientRequestToken="c" * 32)[
+            "PipelineExecutionArn"
+        ]
+        while (
+            client.describe_pipeline_execution(PipelineExecutionArn=arn)["PipelineExecutionStatus"]
+            == "Executing"
+        ):
+            time.sleep(0.02)
+        inside = time.perf_counter() - began
+    return {"alone": alone / steps, "in_a_pipeline": inside / steps, "added": (inside - alone) / steps}
+
+
+def help_seconds() -> float:
+    began = time.perf_counter()
+    subprocess.run(
+        [sys.executable, "-m", "pipeline", "--help"], cwd=ROOT, check=True, stdout=subprocess.DEVNULL
+    )
+    return time.perf_counter() - began
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    return {"median": statistics.median(values), "min": min(values), "max": max(values), "runs": len(values)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--runs", type=int, default=1, help="whole runs from an empty state (about four minutes each)"
+    )
+    runs = parser.parse_args().runs
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        shares = [executor_share(folder / str(number)) for number in range(5)]
+        helps = [help_seconds() for _ in range(7)]
+        wholes = [whole_run(folder / f"whole-{number}") for number in range(runs)]
+    figures = {
+        key: spread([run[key] for run in wholes]) for key in wholes[0] if isinstance(wholes[0][key], float)
+    }
+    figures["executor_added_seconds_a_step"] = spread([share["added"] for share in shares])
+    figures["help_seconds"] = spread(helps)
+    result = {
+        "machine": {
+            "cpu_count": os.cpu_count(),
+            "platform": platform.platform(),
+            "python": platform.python_version(),
+        },
+        "commit": subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True
+        ).stdout.strip(),
+        "statuses": sorted({run["status"] for run in wholes}),
+        "again_cached": wholes[0]["again_cached"],
+        "gated_statuses": sorted({run["gated_status"] for run in wholes}),
+        "figures": figures,
+    }
+    RESULTS.parent.mkdir(exist_ok=True)
+    RESULTS.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n")
+    table = Table("figure", "median", "min", "max", "runs")
+    for key, value in sorted(figures.items()):
+        table.add_row(
+            key, *(f"{value[column]:.3f}" for column in ("median", "min", "max")), str(value["runs"])
+        )
+    Console().print(table)
+
+
+if __name__ == "__main__":
+    main()

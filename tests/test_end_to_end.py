@@ -1,0 +1,343 @@
+"""The real command on real reviews, as a person runs it. Small data here; test_real_reviews.py runs all
+25,000."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, aws_client, imdb_rows
+
+from pipeline.local import LocalSageMaker
+from pipeline.storage import FolderStorage
+
+QUICK = ["Epochs=2", "VocabularySize=2000", "EmbeddingSize=8", "HiddenSize=8", "AccuracyThreshold=0.5"]
+JOBS = ["Preprocess", "Train", "Predict", "Evaluate"]
+ORDER = [*JOBS[:2], "CreateModel", *JOBS[2:], "AccuracyGate", "Register", "Deploy"]
+
+
+def environment(home):
+    return {**os.environ, "PIPELINE_HOME": str(home), "COLUMNS": "200", "NO_COLOR": "1"}
+
+
+def pipeline(home, *arguments, module="pipeline"):
+    return subprocess.run(
+        [sys.executable, "-m", module, *map(str, arguments)],
+        cwd=ROOT,
+        env=environment(home),
+        capture_output=True,
+        text=True,
+        timeout=500,
+    )
+
+
+def settings(*more):
+    return [word for setting in [*QUICK, *more] for word in ("--set", setting)]
+
+
+def run(home, data, *more, code=0):
+    """The run's JSON. `more` are further parameter settings."""
+    result = pipeline(home, "--local", "--json", "--data", data, *settings(*more), module="pipeline.run")
+    assert result.returncode == code, result.stderr
+    return json.loads(result.stdout)
+
+
+def steps(answer):
+    return {step["name"]: step for step in answer["steps"]}
+
+
+@pytest.fixture(scope="module")
+def first(tmp_path_factory, small_reviews):
+    """A state folder after one run, and that run's answer."""
+    home = tmp_path_factory.mktemp("first") / "state"
+    return home, run(home, small_reviews)
+
+
+def registered(home):
+    with LocalSageMaker(home) as service:
+        client = aws_client("sagemaker", service.url)
+        groups = client.list_model_package_groups()["ModelPackageGroupSummaryList"]
+        return [
+            package["ModelPackageVersion"]
+            for group in groups
+            for package in client.list_model_packages(ModelPackageGroupName=group["ModelPackageGroupName"])[
+                "ModelPackageSummaryList"
+            ]
+        ]
+
+
+def test_one_command_runs_the_pipeline_to_a_deployed_model(first):
+    home, answer = first
+    assert answer["status"] == "Succeeded" and answer["failure_reason"] is None
+    assert [step["name"] for step in answer["steps"] if step["status"] == "Succeeded"] == ORDER
+    assert steps(answer)["AccuracyTooLow"]["status"] not in ("Succeeded", "Failed")
+    low, high = answer["accuracy_interval"]
+    assert 0.5 <= low < answer["accuracy"] < high <= 1
+    assert answer["threshold"] == 0.5
+    assert (answer["model_package_version"], answer["approval_status"]) == (1, "Approved")
+    assert not any(step["cached"] for step in answer["steps"])
+    assert answer["seconds"] >= max(step["seconds"] or 0 for step in answer["steps"])
+    evaluation = next((home / "s3").rglob("evaluation.json"))
+    assert json.loads(evaluation.read_text())["dataset"]["item_count"] == answer["test_size"]
+
+
+def test_the_deployed_endpoint_answers(first):
+    home, _ = first
+    good = pipeline(
+        home, "invoke", "--json", "A wonderful film, superb acting and a great story. I loved it!"
+    )
+    assert good.returncode == 0, good.stderr
+    answer = json.loads(good.stdout)
+    assert answer["label"] in ("positive", "negative") and 0 <= answer["probability"] <= 1
+    bad = pipeline(home, "invoke", "--json", "The worst film ever, awful, boring and a waste of time.")
+    assert json.loads(bad.stdout)["probability"] < answer["probability"]
+
+
+def test_what_did_not_change_is_not_run_again(first, small_reviews):
+    home, before = first
+    answer = run(home, small_reviews)
+    cached = {step["name"] for step in answer["steps"] if step["cached"]}
+    assert cached == set(JOBS)
+    assert answer["accuracy"] == before["accuracy"]
+    assert answer["model_package_version"] == before["model_package_version"] + 1
+    for name in JOBS:
+        assert "cached" in steps(answer)[name]["reason"]
+    changed = run(home, small_reviews, "LearningRate=0.002")
+    assert {step["name"] for step in changed["steps"] if step["cached"]} == {"Preprocess"}
+    assert "learning-rate" in steps(changed)["Train"]["reason"]
+    assert "'0.002'" in steps(changed)["Train"]["reason"]
+
+
+def test_the_gate_shuts_with_the_numbers_and_registers_nothing(first, small_reviews):
+    home, before = first
+    versions = registered(home)
+    answer = run(home, small_reviews, "AccuracyThreshold=0.99", code=1)
+    assert answer["status"] == "Failed"
+    assert {step["name"] for step in answer["steps"] if step["cached"]} == set(JOBS)
+    for number in (str(before["accuracy"]), "0.99", str(before["test_size"])):
+        assert number in answer["failure_reason"]
+    assert answer["model_package_version"] is None
+    assert steps(answer)["Register"]["status"] not in ("Succeeded", "Failed")
+    assert registered(home) == versions
+
+
+def test_killed_in_every_job_the_run_resumes_to_the_same_model(first, tmp_path, small_reviews):
+    """SIGKILL as soon as each job runs; `retry` goes on. Finished steps stay, and the weights are those of
+    the unbroken run."""
+    home = tmp_path / "killed"
+    command = ["-m", "pipeline.run", "--local", "--data", str(small_reviews), *settings()]
+    identity, finished = None, {}
+    for name in [*JOBS, "Deploy"]:
+        process = subprocess.Popen(
+            [sys.executable, *(command if identity is None else ["-m", "pipeline", "retry", identity])],
+            cwd=ROOT,
+            env=environment(home),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        identity = _wait_for(home, name, process)
+        time.sleep(1.5 if name in ("Train", "Predict") else 0.3)
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+        for step, started in finished.items():
+            assert _records(home)[1][step]["StartTime"] == started, f"{step} ran again"
+        finished = {
+            step: record["StartTime"]
+            for step, record in _records(home)[1].items()
+            if record["StepStatus"] == "Succeeded"
+        }
+    listed = pipeline(home, "runs", "list")
+    assert identity in listed.stdout and "Failed" in listed.stdout
+    result = pipeline(home, "retry", identity)
+    assert result.returncode == 0, result.stderr + result.stdout
+    execution, records = _records(home)
+    assert execution["PipelineExecutionStatus"] == "Succeeded"
+    assert all(records[step]["StartTime"] == started for step, started in finished.items())
+    assert registered(home) == [1]
+    assert _weights(home) == _weights(first[0])
+
+
+def _records(home):
+    """The newest execution and its steps, read from the state file of a process that may be running."""
+    from pipeline.local.engine import EXECUTION, STEP
+    from pipeline.local.store import Store
+
+    store = Store(home)
+    try:
+        execution = store.all(EXECUTION)[-1]
+        identity = execution["PipelineExecutionArn"].rpartition("/")[2]
+        return execution, {record["StepName"]: record for record in store.all(STEP, parent=identity)}
+    finally:
+        store.close()
+
+
+def _wait_for(home, step, process):
+    """Until the step runs (its job started). Returns the execution's id."""
+    for _ in range(1200):
+        assert process.poll() is None, f"the run ended before {step} began"
+        if (home / "state.db").exists():
+            try:
+                execution, records = _records(home)
+            except IndexError:
+                records = {}
+            if records.get(step, {}).get("StepStatus") == "Executing" and "Metadata" in records[step]:
+                return execution["PipelineExecutionArn"].rpartition("/")[2]
+        time.sleep(0.05)
+    raise AssertionError(f"{step} never began")
+
+
+def _weights(home):
+    """The digest of the weights in the oldest model archive of a state folder."""
+    import hashlib
+    import tarfile
+
+    archives = sorted((home / "s3").rglob("model.tar.gz"), key=lambda path: path.stat().st_mtime)
+    with tarfile.open(archives[0]) as archive:
+        member = archive.extractfile("model.safetensors")
+        assert member is not None
+        return hashlib.sha256(member.read()).hexdigest()
+
+
+def test_two_runs_at_once_in_one_state_folder_both_finish(tmp_path, small_reviews):
+    home = tmp_path / "shared"
+    command = [
+        sys.executable,
+        "-m",
+        "pipeline.run",
+        "--local",
+        "--json",
+        "--data",
+        str(small_reviews),
+        *settings(),
+    ]
+    both = [
+        subprocess.Popen(
+            command, cwd=ROOT, env=environment(home), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        for _ in range(2)
+    ]
+    answers = [process.communicate(timeout=300) for process in both]
+    assert [process.returncode for process in both] == [0, 0], answers
+    found = [json.loads(output) for output, _ in answers]
+    assert {answer["status"] for answer in found} == {"Succeeded"}
+    assert sorted(answer["model_package_version"] for answer in found) == [1, 2]
+    assert found[0]["accuracy"] == found[1]["accuracy"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--data", "no/such/file.csv"], "no/such/file.csv"),
+        (["--set", "Epoch=3"], "Epochs"),
+        (["--set", "Epochs=many"], "many"),
+        (["--set", "Epochs=0"], "Epochs=0"),
+        (["--set", "AccuracyThreshold=1.5"], "1.5"),
+        (["--set", "AccuracyThreshold=nan"], "nan"),
+        (["--set", "ApprovalStatus=Maybe"], "Approved"),
+        (["--set", "Epochs"], "NAME=VALUE"),
+        (["--colour"], "--colour"),
+    ],
+)
+def test_a_mistake_on_the_command_line_is_named_and_changes_nothing(tmp_path, arguments, named):
+    home = tmp_path / "state"
+    result = pipeline(home, "--local", *arguments, module="pipeline.run")
+    assert result.returncode == 2, result.stderr
+    assert named in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (home / "state.db").exists() or registered(home) == []
+
+
+def _rows(count=80):
+    return [[row["text"], row["label"]] for row in imdb_rows(count)]
+
+
+def _csv(path, rows, header=("review", "sentiment")):
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        csv.writer(stream).writerows([header, *rows])
+    return path
+
+
+BAD_DATA = {
+    "empty review": (lambda path: _csv(path, [*_rows(), ["  ", "1"]]), "82"),
+    "label": (lambda path: _csv(path, [*_rows(), ["A film.", "meh"]]), "meh"),
+    "one class": (lambda path: _csv(path, [row for row in _rows() if row[1] == "1"]), "negative"),
+    "too few": (lambda path: _csv(path, _rows(4)), "few"),
+    "column": (lambda path: _csv(path, _rows(), ("words", "stars")), "words"),
+    "not text": (lambda path: path.write_bytes(os.urandom(20_000)) and path, "reviews.csv"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_DATA)
+def test_bad_data_is_named_and_changes_nothing(tmp_path, case):
+    make, named = BAD_DATA[case]
+    path = make(tmp_path / "reviews.csv")
+    home = tmp_path / "state"
+    result = pipeline(home, "--local", "--data", path, module="pipeline.run")
+    assert result.returncode == 2, (result.stdout, result.stderr)
+    assert named in result.stderr and "reviews.csv" in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (home / "state.db").exists() or registered(home) == []
+    assert not FolderStorage(home / "s3").exists("s3://sentiment-local/sentiment/data")
+
+
+def test_a_state_folder_of_a_newer_version_is_left_alone(tmp_path, small_reviews):
+    import sqlite3
+
+    home = tmp_path / "state"
+    home.mkdir()
+    connection = sqlite3.connect(home / "state.db")
+    connection.execute("PRAGMA user_version = 999")
+    connection.close()
+    result = pipeline(home, "--local", "--data", small_reviews, module="pipeline.run")
+    assert result.returncode == 2
+    assert "newer version" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_a_full_disk_is_named_and_registers_nothing(tmp_path, small_reviews):
+    """On a file system of 16 MB, in a private mount namespace."""
+    home = tmp_path / "small"
+    home.mkdir()
+    command = (
+        'mount -t tmpfs -o size=16m tmpfs "$PIPELINE_HOME" && '
+        'cd "$0" && "$1" -m pipeline.run --local --data "$2"; code=$?; ls "$PIPELINE_HOME"; exit $code'
+    )
+    result = subprocess.run(
+        ["unshare", "-rm", "sh", "-c", command, str(ROOT), sys.executable, str(small_reviews)],
+        env=environment(home),
+        capture_output=True,
+        text=True,
+    )
+    assert result.returncode == 2, result.stderr
+    assert "space" in result.stderr and "Traceback" not in result.stderr
+
+
+def test_show_prints_the_graph(tmp_path):
+    text = pipeline(tmp_path, "show")
+    assert text.returncode == 0, text.stderr
+    positions = [text.stdout.index(name) for name in ORDER]
+    assert positions == sorted(positions)
+    mermaid = pipeline(tmp_path, "show", "--mermaid")
+    assert mermaid.stdout.startswith(("graph", "flowchart"))
+    assert "AccuracyGate" in mermaid.stdout
+
+
+def test_no_endpoint_yet_says_which_command_makes_one(tmp_path):
+    result = pipeline(tmp_path / "state", "invoke", "good")
+    assert result.returncode == 2
+    assert "make run" in result.stderr or "pipeline.run --local" in result.stderr
+
+
+def test_the_definition_that_runs_here_is_the_one_for_aws(first):
+    """The state folder holds the compiled definition; it names no path of this machine."""
+    home, _ = first
+    execution, _ = _records(home)
+    definition = execution["PipelineDefinition"]
+    assert str(ROOT) not in definition and str(home) not in definition
+    assert json.loads(definition)["Version"] == "2020-12-01"
+    assert Path(home).exists()

@@ -1,0 +1,167 @@
+"""Clients that no one here wrote, pointed at the local service: the AWS CLI and the SageMaker SDK.
+
+The CLI is installed from PyPI into an environment of its own (.cache/awscli), once.
+"""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from contextlib import contextmanager
+
+import pytest
+from conftest import ROOT
+from test_end_to_end import ORDER, environment, run
+
+AWSCLI = "awscli==1.46.3"
+ENVIRONMENT = ROOT / ".cache" / "awscli"
+
+
+@pytest.fixture(scope="module")
+def aws():
+    program = ENVIRONMENT / "bin" / "aws"
+    mark = ENVIRONMENT / AWSCLI
+    if not mark.exists():
+        subprocess.run([sys.executable, "-m", "venv", "--clear", str(ENVIRONMENT)], check=True)
+        pip = [
+            str(ENVIRONMENT / "bin" / "python"),
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+        ]
+        subprocess.run([*pip, AWSCLI], check=True)
+        mark.touch()
+    return program
+
+
+@contextmanager
+def serving(home):
+    """`python -m pipeline local serve`, as a person would open it for other clients; yields its URL."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "local", "serve", "--port", "0"],
+        cwd=ROOT,
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    try:
+        for line in process.stdout:
+            if found := re.search(r"http://127\.0\.0\.1:\d+", line):
+                yield found[0]
+                break
+        else:
+            raise AssertionError("the service did not say where it listens")
+    finally:
+        process.terminate()
+        process.communicate(timeout=60)
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory, small_reviews):
+    """A state folder with one finished run, and the service open over it."""
+    home = tmp_path_factory.mktemp("clients") / "state"
+    answer = run(home, small_reviews)
+    with serving(home) as url:
+        yield answer, url
+
+
+def variables(url):
+    return {
+        **os.environ,
+        "AWS_ENDPOINT_URL_SAGEMAKER": url,
+        "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": url,
+        "AWS_ACCESS_KEY_ID": "none",
+        "AWS_SECRET_ACCESS_KEY": "none",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_EC2_METADATA_DISABLED": "true",
+    }
+
+
+def test_the_aws_cli_reads_the_run_and_asks_the_endpoint(aws, served, tmp_path):
+    answer, url = served
+
+    def call(*arguments):
+        result = subprocess.run(
+            [str(aws), *arguments], env=variables(url), capture_output=True, text=True, timeout=120
+        )
+        assert result.returncode == 0, result.stderr
+        return json.loads(result.stdout)
+
+    found = call(
+        "sagemaker", "list-pipeline-execution-steps", "--pipeline-execution-arn", answer["execution"]
+    )
+    assert {step["StepName"] for step in found["PipelineExecutionSteps"]} == set(ORDER)
+    assert {step["StepStatus"] for step in found["PipelineExecutionSteps"]} == {"Succeeded"}
+    packages = call("sagemaker", "list-model-packages", "--model-package-group-name", "sentiment")
+    assert [each["ModelPackageVersion"] for each in packages["ModelPackageSummaryList"]] == [1]
+    endpoint = call("sagemaker", "describe-endpoint", "--endpoint-name", answer["endpoint"])
+    assert endpoint["EndpointStatus"] == "InService"
+    review = tmp_path / "review.txt"
+    review.write_text("A wonderful film, superb acting and a great story.")
+    said = tmp_path / "answer.json"
+    call(
+        *("sagemaker-runtime", "invoke-endpoint", "--endpoint-name", answer["endpoint"]),
+        *("--content-type", "text/plain", "--body", f"fileb://{review}", str(said)),
+    )
+    assert json.loads(said.read_text())["label"] in ("positive", "negative")
+
+
+SDK = """
+import json, sys, time, uuid
+import zoo
+from sagemaker.core.workflow.pipeline_context import PipelineSession
+from sagemaker.mlops.workflow import Pipeline
+
+definition, data = sys.argv[1:]
+zoo.boto3.setup_default_session(region_name="us-east-1")
+session = zoo.session()
+
+class Compiled(Pipeline):
+    def definition(self):
+        return open(definition).read()
+
+pipeline = Compiled(name="sentiment", steps=[], sagemaker_session=session)
+arn = pipeline.upsert(role_arn=zoo.ROLE)["PipelineArn"]
+execution = pipeline.start(parameters=json.loads(data))
+for _ in range(600):
+    status = execution.describe()["PipelineExecutionStatus"]
+    if status not in ("Executing", "Stopping"):
+        break
+    time.sleep(0.2)
+print(json.dumps({"arn": arn, "status": status, "steps": [step["StepName"] for step in execution.list_steps()]}))
+"""
+
+
+def test_the_sdks_own_upsert_and_start_run_the_pipeline(served, tmp_path):
+    """The definition that the project compiled, upserted and started by the SageMaker SDK's Pipeline."""
+    import boto3
+
+    answer, url = served
+    client = boto3.client(
+        "sagemaker",
+        endpoint_url=url,
+        region_name="us-east-1",
+        aws_access_key_id="x",
+        aws_secret_access_key="x",
+    )
+    compiled = client.describe_pipeline_definition_for_execution(PipelineExecutionArn=answer["execution"])
+    definition = tmp_path / "definition.json"
+    definition.write_text(compiled["PipelineDefinition"])
+    listed = client.list_pipeline_parameters_for_execution(PipelineExecutionArn=answer["execution"])
+    given = {each["Name"]: each["Value"] for each in listed["PipelineParameters"]}
+    result = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", SDK, str(definition), json.dumps(given)],
+        env={**variables(url), "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'local'}"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert result.returncode == 0, result.stderr
+    said = json.loads(result.stdout.splitlines()[-1])
+    assert said["arn"].endswith(":pipeline/sentiment")
+    assert said["status"] == "Succeeded"
+    assert set(said["steps"]) == set(ORDER)
