@@ -1,8 +1,8 @@
 """A pipeline definition's JSON as a graph: its steps, what each refers to, and the order that follows.
 
-Knows the definition language and nothing of any one pipeline or of where it runs. The branches of a Condition are
-flattened: each of their steps remembers the condition and the outcome it belongs to. `lint`, `show` and the local
-executor read the same graph, so that they cannot disagree about it.
+Knows the definition language and nothing of any one pipeline or of where it runs. The branches of a Condition
+are flattened: each of their steps remembers the condition and the outcome it belongs to. `lint`, `show` and
+the local executor read the same graph, so that they cannot disagree about it.
 """
 
 import json
@@ -18,7 +18,8 @@ _TOKEN = re.compile(r"\.?([A-Za-z0-9_-]+)|\[['\"]([^'\"]+)['\"]\]|\[(\d+)\]")
 
 @dataclass(frozen=True)
 class Reference:
-    """One `Get`: {"Get": "Steps.Train.ModelArtifacts.S3ModelArtifacts"} -> Steps, Train, the rest as a path."""
+    """One `Get`: {"Get": "Steps.Train.ModelArtifacts.S3ModelArtifacts"} -> Steps, Train, the rest as a
+    path."""
 
     source: str  # Parameters, Steps or Execution
     name: str
@@ -45,7 +46,8 @@ class Step:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The step's request; for a Condition, its conditions only: the steps of its arms stand on their own."""
+        """The step's request; for a Condition, its conditions only: the steps of its arms stand on their
+        own."""
         arguments: dict[str, Any] = self.body.get("Arguments", {})
         if self.type != "Condition":
             return arguments
@@ -63,8 +65,8 @@ class Definition:
 
     @classmethod
     def parse(cls, text: str) -> "Definition":
-        """Read a definition. Raises DefinitionError for JSON or structure that is not one, a reference to a step
-        that is not there, and for a cycle."""
+        """Read a definition. Raises DefinitionError for JSON or structure that is not one, a reference to a
+        step that is not there, and for a cycle."""
         try:
             body = json.loads(text)
         except json.JSONDecodeError as error:
@@ -94,7 +96,8 @@ class Definition:
         return definition
 
     def order(self) -> list[str]:
-        """Step names, each after all it depends on, otherwise as written. Raises DefinitionError for a cycle."""
+        """Step names, each after all it depends on, otherwise as written. Raises DefinitionError for a
+        cycle."""
         done: list[str] = []
         waiting = list(self.steps)
         while waiting:
@@ -154,7 +157,8 @@ def references(value: Any) -> Iterator[Reference]:
 
 
 def parse_get(text: Any) -> Reference:
-    """'Steps.Prepare.Outputs['train'].S3Uri' -> Reference('Steps', 'Prepare', ('Outputs', 'train', 'S3Uri'))"""
+    """'Steps.Prepare.Outputs['train'].S3Uri' -> Reference('Steps', 'Prepare', ('Outputs', 'train',
+    'S3Uri'))"""
     source, _, rest = text.partition(".") if isinstance(text, str) else ("", "", "")
     tokens = path_tokens(rest)
     if source not in ("Parameters", "Steps", "Execution") or not tokens:

@@ -1,8 +1,9 @@
 """What SageMaker would say of a request, asked of botocore's own service model.
 
-botocore's validator knows types, required members, unknown members and minimum lengths; SageMaker also rejects
-values outside an enum, a pattern or a maximum. Both are checked here, so that `lint` finds before an upsert, and
-the local service answers, what AWS would. Importing botocore costs a quarter of a second: import this late.
+botocore's validator knows types, required members, unknown members and minimum lengths; SageMaker also
+rejects values outside an enum, a pattern or a maximum. Both are checked here, so that `lint` finds before an
+upsert, and the local service answers, what AWS would. Importing botocore costs a quarter of a second: import
+this late.
 """
 
 import re
@@ -57,7 +58,8 @@ def _fault(value: Any, shape: Any) -> str | None:
     rules = shape.metadata
     if shape.type_name == "string" and isinstance(value, str):
         if "enum" in rules and value not in rules["enum"]:
-            return f"{value!r} is none of {', '.join(rules['enum'][:12])}{' …' if len(rules['enum']) > 12 else ''}"
+            more = " …" if len(rules["enum"]) > 12 else ""
+            return f"{value!r} is none of {', '.join(rules['enum'][:12])}{more}"
         pattern = _pattern(rules["pattern"]) if "pattern" in rules else None
         if pattern and not pattern.fullmatch(value):
             return f"{value!r} does not match the pattern {rules['pattern']}"
@@ -73,7 +75,8 @@ def _length(value: Any) -> int | None:
 
 @cache
 def _pattern(text: str) -> re.Pattern[str] | None:
-    """None for the few patterns in Java's dialect (\\p{L}: any letter of any script) that Python cannot read."""
+    """None for the few patterns in Java's dialect (\\p{L}: any letter of any script) that Python cannot
+    read."""
     try:
         return re.compile(text, re.DOTALL)
     except re.error:

@@ -1,10 +1,11 @@
-"""A SageMaker small enough to read, for one machine: it runs compiled pipeline definitions and speaks AWS's protocol.
+"""A SageMaker small enough to read, for one machine: it runs compiled pipeline definitions and speaks AWS's
+protocol.
 
     with LocalSageMaker(Path(".pipeline")) as service:
         client = boto3.client("sagemaker", endpoint_url=service.url, …)
 
-It knows nothing of any one pipeline. State lives in the folder it is given, and lasts; the service itself lives as long
-as the `with` block: executions that still run at its end are stopped, and can be retried.
+It knows nothing of any one pipeline. State lives in the folder it is given, and lasts; the service itself
+lives as long as the `with` block: executions that still run at its end are stopped, and can be retried.
 """
 
 from collections.abc import Mapping
@@ -24,7 +25,8 @@ __all__ = ["ACCOUNT", "REGION", "LocalSageMaker"]
 
 
 class LocalSageMaker:
-    """functions: the Lambda functions there are, by name, each the Python file that holds handler(event, context)."""
+    """functions: the Lambda functions there are, by name, each the Python file that holds handler(event,
+    context)."""
 
     def __init__(
         self,

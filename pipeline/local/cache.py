@@ -1,9 +1,9 @@
 """Step caching: when a job's result of an earlier execution stands, and, when none does, what changed.
 
-The key is what AWS documents as "default cache key attributes by pipeline step type", with one difference that helps:
-an input counts by its content rather than by its URI, and a transform's model by what it was made of. (On AWS a
-transform after CreateModel always misses, because the model's name is new: sagemaker-python-sdk#3392.)
-Looking costs one pass over the inputs, to hash them.
+The key is what AWS documents as "default cache key attributes by pipeline step type", with one difference
+that helps: an input counts by its content rather than by its URI, and a transform's model by what it was made
+of. (On AWS a transform after CreateModel always misses, because the model's name is new:
+sagemaker-python-sdk#3392.) Looking costs one pass over the inputs, to hash them.
 """
 
 import hashlib
@@ -36,7 +36,8 @@ _ENTRY = "CacheEntry"
 
 @dataclass(frozen=True)
 class Lookup:
-    """found is the stored result, or None; message says why, in one line; key is what to store a new result under."""
+    """found is the stored result, or None; message says why, in one line; key is what to store a new result
+    under."""
 
     found: Document | None
     message: str
@@ -129,7 +130,8 @@ def _name(pipeline: str, step: str, key: dict[str, str]) -> str:
 
 
 def _flat(value: Any, path: str) -> Iterator[tuple[str, str]]:
-    """{"HyperParameters": {"epochs": "3"}} -> ("HyperParameters.epochs", "3"); named items of a list go by their name."""
+    """{"HyperParameters": {"epochs": "3"}} -> ("HyperParameters.epochs", "3"); named items of a list go by
+    their name."""
     if isinstance(value, dict):
         for key, item in value.items():
             yield from _flat(item, f"{path}.{key}" if path else key)

@@ -1,8 +1,9 @@
 """The model servers behind the local endpoints.
 
-An endpoint is state that outlives the command; its server is a process that does not. So a server is started when an
-endpoint is created or updated, and again, in any later command, by the first request to the endpoint. An update starts
-the new server before the old one goes, and keeps the old configuration when the new one does not come up.
+An endpoint is state that outlives the command; its server is a process that does not. So a server is started
+when an endpoint is created or updated, and again, in any later command, by the first request to the endpoint.
+An update starts the new server before the old one goes, and keeps the old configuration when the new one does
+not come up.
 """
 
 import threading
@@ -62,7 +63,8 @@ class Endpoints:
         store.update(hosting.ENDPOINT, endpoint, LastModifiedTime=store.clock(), Owner=None, **changes)
 
     def _server(self, endpoint: str, config: str) -> ServedModel:
-        """The live server of an endpoint's configuration, started if need be; one start at a time an endpoint."""
+        """The live server of an endpoint's configuration, started if need be; one start at a time an
+        endpoint."""
         with self._lock:
             starting = self._starting.setdefault(endpoint, threading.Lock())
         with starting:
@@ -121,7 +123,8 @@ class Endpoints:
         )
 
     def recover(self) -> None:
-        """Settle what a process that is gone left half done: a creation has failed, an update has not happened."""
+        """Settle what a process that is gone left half done: a creation has failed, an update has not
+        happened."""
         store = self._backend.store
         for document in store.all(hosting.ENDPOINT):
             if document["EndpointStatus"] in hosting.BUSY and not is_alive(document.get("Owner")):

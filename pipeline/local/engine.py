@@ -1,7 +1,7 @@
 """Runs executions: which step may start, in which order, how often it is tried, and what became of each.
 
-All state is in the store, so that a killed execution resumes from it; a thread an execution decides, and a small pool
-runs its steps. After a step has failed nothing new starts, and what runs is let finish.
+All state is in the store, so that a killed execution resumes from it; a thread an execution decides, and a
+small pool runs its steps. After a step has failed nothing new starts, and what runs is let finish.
 """
 
 import json
@@ -140,7 +140,8 @@ class Execution:
         return ("Stopped", None) if self._stop.is_set() else ("Succeeded", None)
 
     def _resume(self) -> None:
-        """Take over what is done already: by this execution before it was retried, or by a selective one's source."""
+        """Take over what is done already: by this execution before it was retried, or by a selective one's
+        source."""
         selective = self.document.get("SelectiveExecutionConfig")
         if selective:
             chosen = {each["StepName"] for each in selective["SelectedSteps"]}
@@ -180,7 +181,8 @@ class Execution:
             self._stop.set()
 
     def _ready(self, running: set[str]) -> list[Step]:
-        """The steps that may start now. Those that never will, because of a branch not taken, are marked on the way."""
+        """The steps that may start now. Those that never will, because of a branch not taken, are marked on
+        the way."""
         ready = []
         for name in self.definition.order():
             if name in self._states or name in running:
@@ -328,7 +330,8 @@ def _iso(moment: datetime) -> str:
 
 
 def _retry_delay(step: Step, failure: StepFailed, used: dict[int, int], elapsed: float) -> float | None:
-    """Seconds until the next attempt, by the first policy that covers the failure and is not used up; else None."""
+    """Seconds until the next attempt, by the first policy that covers the failure and is not used up; else
+    None."""
     for index, policy in enumerate(step.body.get("RetryPolicies") or []):
         if failure.error_type not in policy["ExceptionType"]:
             continue

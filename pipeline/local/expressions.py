@@ -1,8 +1,8 @@
 """The expressions of a pipeline definition: Get, Std:Join, Std:JsonGet, and the conditions.
 
-Resolving is pure but for the property file that a JsonGet reads. What cannot be resolved is an error with the whole
-reference in it; a comparison with something that is not a number (NaN, null, text) is an error too and never false,
-because `not (NaN < threshold)` would otherwise let a broken metric pass a gate.
+Resolving is pure but for the property file that a JsonGet reads. What cannot be resolved is an error with the
+whole reference in it; a comparison with something that is not a number (NaN, null, text) is an error too and
+never false, because `not (NaN < threshold)` would otherwise let a broken metric pass a gate.
 """
 
 import json
@@ -21,8 +21,8 @@ _NAME_KEYS = ("OutputName", "InputName", "ChannelName", "MetricName", "Name")
 
 @dataclass(frozen=True)
 class Scope:
-    """What references may see: parameter values, execution variables, the properties of steps that have ended (the
-    shape that Describe* answers, plus PropertyFiles: name -> s3 URI), and a reader of s3 URIs."""
+    """What references may see: parameter values, execution variables, the properties of steps that have ended
+    (the shape that Describe* answers, plus PropertyFiles: name -> s3 URI), and a reader of s3 URIs."""
 
     parameters: Mapping[str, Any]
     execution: Mapping[str, Any]

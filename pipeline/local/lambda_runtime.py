@@ -1,7 +1,8 @@
-"""Runs inside the process of a Lambda step: calls handler(event, context) of a file and writes down its answer.
+"""Runs inside the process of a Lambda step: calls handler(event, context) of a file and writes down its
+answer.
 
-python lambda_runtime.py FILE FOLDER reads FOLDER/event.json and writes FOLDER/answer.json; what the function raises
-becomes {"errorMessage", "errorType"}, as in Lambda, and exit code 1.
+python lambda_runtime.py FILE FOLDER reads FOLDER/event.json and writes FOLDER/answer.json; what the function
+raises becomes {"errorMessage", "errorType"}, as in Lambda, and exit code 1.
 """
 
 import importlib.util

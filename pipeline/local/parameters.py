@@ -1,4 +1,5 @@
-"""The values of an execution's parameters: what the caller gave, checked against what the definition declares."""
+"""The values of an execution's parameters: what the caller gave, checked against what the definition
+declares."""
 
 import difflib
 import math
@@ -28,7 +29,8 @@ TYPES = frozenset(_READ)
 
 
 def bind(declared: dict[str, dict[str, Any]], given: Iterable[dict[str, str]]) -> dict[str, Any]:
-    """bind({"Epochs": {"Type": "Integer", "DefaultValue": 3}}, [{"Name": "Epochs", "Value": "5"}]) -> {"Epochs": 5}
+    """bind({"Epochs": {"Type": "Integer", "DefaultValue": 3}}, [{"Name": "Epochs", "Value": "5"}]) ->
+    {"Epochs": 5}
 
     Raises the ValidationException that StartPipelineExecution answers.
     """

@@ -1,8 +1,10 @@
-"""SageMaker's wire protocol on loopback: JSON 1.1 for control, REST-JSON for the runtime, so that any AWS client fits.
+"""SageMaker's wire protocol on loopback: JSON 1.1 for control, REST-JSON for the runtime, so that any AWS
+client fits.
 
-Requests are checked with botocore's own service model before an operation sees them, and answers are cut to that
-model's shapes, so that what the store keeps for itself never leaves. Bound to 127.0.0.1, and only requests whose Host
-is this machine are answered: a web page elsewhere cannot reach it through a name of its own.
+Requests are checked with botocore's own service model before an operation sees them, and answers are cut to
+that model's shapes, so that what the store keeps for itself never leaves. Bound to 127.0.0.1, and only
+requests whose Host is this machine are answered: a web page elsewhere cannot reach it through a name of its
+own.
 """
 
 import json
@@ -126,7 +128,8 @@ class Server:
     """uvicorn in a thread, on a loopback port that is free."""
 
     def __init__(self, app: Starlette, port: int) -> None:
-        # With proto left at 0 asyncio does not set TCP_NODELAY, and every answer waits 40 ms for a delayed ACK.
+        # With proto left at 0 asyncio does not set TCP_NODELAY, and every answer waits 40 ms for a delayed
+        # ACK.
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._socket.bind(("127.0.0.1", port))

@@ -1,7 +1,8 @@
 """What each type of step does: its resolved request in, its properties out.
 
-Jobs go to the runners; Model and RegisterModel are the same operations that a client would call; Lambda runs the
-function's file in a process of its own. Nothing here knows about order, retries or caching: that is `engine.py`.
+Jobs go to the runners; Model and RegisterModel are the same operations that a client would call; Lambda runs
+the function's file in a process of its own. Nothing here knows about order, retries or caching: that is
+`engine.py`.
 """
 
 import hashlib
@@ -42,7 +43,8 @@ class StepRun:
     started: Callable[[Document], None]  # called with the metadata as soon as there is a job to look at
 
     def name(self) -> str:
-        """A name as the pipeline service makes them: pipelines-<execution>-<step>-<random>, at most 63 characters."""
+        """A name as the pipeline service makes them: pipelines-<execution>-<step>-<random>, at most 63
+        characters."""
         return f"pipelines-{self.execution}-{self.step.name[:28]}-{new_id(10)}"
 
 
@@ -85,7 +87,8 @@ JOB_KINDS = tuple(job.kind for job in _JOBS.values())
 
 
 def run_job(run: StepRun, name: str, request: Document) -> Result:
-    """A processing, training or transform job, recorded as Describe* shows it from its first moment to its end."""
+    """A processing, training or transform job, recorded as Describe* shows it from its first moment to its
+    end."""
     job = _JOBS[run.step.type]
     _checked(job.operation, request, {f"{job.kind}Name": name})
     if problems := jobs.unsupported(run.step.type, request):
@@ -146,7 +149,8 @@ def _model(run: StepRun, name: str, request: Document) -> Result:
 
 
 def _register_model(run: StepRun, name: str, request: Document) -> Result:
-    """A version in the registry. The token makes a repeated step, after a kill, find the version it made before."""
+    """A version in the registry. The token makes a repeated step, after a kill, find the version it made
+    before."""
     token = hashlib.sha256(f"{run.execution}/{run.step.name}".encode()).hexdigest()[:36]
     whole = _checked("CreateModelPackage", request, {"ClientToken": token})
     group = whole.get("ModelPackageGroupName")
@@ -198,10 +202,9 @@ def _lambda(run: StepRun, name: str, request: Document) -> Result:
         )
     answer = _answer(files / "answer.json")
     if outcome.exit_code != 0 or not isinstance(answer, dict):
-        reason = answer.get("errorMessage") if isinstance(answer, dict) else None
-        raise StepFailed(
-            f"{function}: {reason or f'it answered {answer!r} (exit code {outcome.exit_code}), not an object'}"
-        )
+        unclear = f"it answered {answer!r} (exit code {outcome.exit_code}), not an object"
+        reason = answer.get("errorMessage", unclear) if isinstance(answer, dict) else unclear
+        raise StepFailed(f"{function}: {reason}")
     values = {}
     for output in run.step.body.get("OutputParameters") or []:
         if output["OutputName"] not in answer:

@@ -1,8 +1,9 @@
 """The state of the local service: one SQLite file, one table of resources, every change a transaction.
 
-A resource is a JSON document in the shape that Describe* answers, under its kind and its name. SQLite, rather than
-files or a server, because a process may be killed at any point, two commands may run at once in one state folder, and
-nothing has to be started first. Documents, rather than columns, because AWS's shapes are the schema.
+A resource is a JSON document in the shape that Describe* answers, under its kind and its name. SQLite, rather
+than files or a server, because a process may be killed at any point, two commands may run at once in one
+state folder, and nothing has to be started first. Documents, rather than columns, because AWS's shapes are
+the schema.
 """
 
 import json
@@ -22,7 +23,8 @@ Document = dict[str, Any]
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS resources (
-    kind TEXT NOT NULL, name TEXT NOT NULL, parent TEXT NOT NULL DEFAULT '', created REAL NOT NULL, body TEXT NOT NULL,
+    kind TEXT NOT NULL, name TEXT NOT NULL, parent TEXT NOT NULL DEFAULT '',
+    created REAL NOT NULL, body TEXT NOT NULL,
     PRIMARY KEY (kind, name)
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS by_parent ON resources (kind, parent, created, name);
@@ -43,8 +45,9 @@ class Store:
                 found = self._connection().execute("PRAGMA user_version").fetchone()[0]
                 if found > FORMAT:
                     raise StateFolderError(
-                        f"the state folder {home} has format {found}, written by a newer version of this project; "
-                        f"this one reads up to format {FORMAT}. Update the project, or name another folder in PIPELINE_HOME."
+                        f"the state folder {home} has format {found}, written by a newer version of this "
+                        f"project; this one reads up to {FORMAT}. Update the project, or name another folder "
+                        "in PIPELINE_HOME."
                     )
                 for statement in _TABLES.split(";"):
                     self._connection().execute(statement)

@@ -107,16 +107,14 @@ def retry(backend: Backend, request: Document) -> Document:
         for step in backend.store.all(STEP, parent=identity):
             if step["StepStatus"] != "Succeeded":
                 backend.store.delete(STEP, f"{identity}/{step['StepName']}")
-        changes = {
-            "ParallelismConfiguration": request[key] for key in request if key == "ParallelismConfiguration"
-        }
+        parallelism = request.get("ParallelismConfiguration", execution.get("ParallelismConfiguration"))
         backend.store.update(
             EXECUTION,
             identity,
             PipelineExecutionStatus="Executing",
             FailureReason=None,
             LastModifiedTime=backend.store.clock(),
-            **changes,
+            ParallelismConfiguration=parallelism,
         )
         made.append(identity)
         return {"PipelineExecutionArn": execution["PipelineExecutionArn"]}

@@ -13,7 +13,8 @@ BUSY = ("Creating", "Updating", "Deleting")
 
 
 def _insert(backend: Backend, kind: str, name: str, document: Document) -> Document:
-    """Create a named resource, or fail as AWS does when the name is taken. Returns its ARN under AWS's member."""
+    """Create a named resource, or fail as AWS does when the name is taken. Returns its ARN under AWS's
+    member."""
     the_arn = arn({MODEL: "model", CONFIG: "endpoint-config", ENDPOINT: "endpoint"}[kind], name)
     with backend.store.transaction():
         if backend.store.get(kind, name):
@@ -62,7 +63,7 @@ def container_of(backend: Backend, container: Document) -> Document:
     if package["ModelApprovalStatus"] != "Approved":
         raise Fault(
             "ValidationException",
-            f"model package {package['ModelPackageArn']} is {package['ModelApprovalStatus']}; approve it first.",
+            f"{package['ModelPackageArn']} is {package['ModelApprovalStatus']}; approve it first.",
         )
     inside: Document = package["InferenceSpecification"]["Containers"][0]
     return {**inside, "Environment": {**inside.get("Environment", {}), **container.get("Environment", {})}}
@@ -154,7 +155,7 @@ def _refuse_busy(endpoint: Document) -> None:
     if endpoint["EndpointStatus"] in BUSY:
         raise Fault(
             "ValidationException",
-            f'Cannot update in-progress endpoint "{endpoint["EndpointArn"]}": it is {endpoint["EndpointStatus"]}.',
+            f"Cannot update in-progress endpoint {endpoint['EndpointArn']}: {endpoint['EndpointStatus']}.",
         )
 
 

@@ -1,8 +1,9 @@
 """The two calls of CloudWatch Logs that show a log, over the log files of the state folder.
 
-A group is named as on AWS (/aws/sagemaker/TrainingJobs, /aws/lambda/NAME …) and its streams start with the job's name.
-The events of an execution (cache hits and misses, retries, skipped steps) are a stream of the group
-/aws/sagemaker/Pipelines, one JSON object a line. A line has no time of its own: all carry the file's last change.
+A group is named as on AWS (/aws/sagemaker/TrainingJobs, /aws/lambda/NAME …) and its streams start with the
+job's name. The events of an execution (cache hits and misses, retries, skipped steps) are a stream of the
+group /aws/sagemaker/Pipelines, one JSON object a line. A line has no time of its own: all carry the file's
+last change.
 """
 
 from pathlib import Path
@@ -16,7 +17,8 @@ MOST_EVENTS = 10_000  # of one answer, as on AWS
 
 
 def describe_log_streams(backend: Backend, request: Document) -> Document:
-    """The streams of a group whose names start with the prefix; all of a group are not listed, for they are many."""
+    """The streams of a group whose names start with the prefix; all of a group are not listed, for they are
+    many."""
     prefix = request.get("logStreamNamePrefix", "")
     path = _file(backend, request["logGroupName"], prefix) if prefix else None
     if path is None or not path.is_file():

@@ -1,4 +1,5 @@
-"""Pipelines: create, update, describe, list, delete. A definition that could not run here is refused on the way in."""
+"""Pipelines: create, update, describe, list, delete. A definition that could not run here is refused on the
+way in."""
 
 from pipeline.dag import Definition
 from pipeline.errors import DefinitionError, Fault, ObjectNotFound
@@ -84,7 +85,8 @@ def list_all(backend: Backend, request: Document) -> Document:
 
 
 def delete(backend: Backend, request: Document) -> Document:
-    """The executions stay in the state folder, as their history; they are no longer listed under the pipeline."""
+    """The executions stay in the state folder, as their history; they are no longer listed under the
+    pipeline."""
     with backend.store.transaction():
         pipeline = backend.find(KIND, request["PipelineName"])
         running = [
