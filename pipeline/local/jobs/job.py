@@ -1,0 +1,80 @@
+"""What a runner is given, what it answers, and what the three kinds of jobs share.
+
+`Runner` is the seam: a process on this machine today, a container tomorrow. A job is described in the terms
+of its container (its folder is /opt/ml there), so that a runner needs to know nothing about SageMaker's
+requests.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from pipeline.storage import FolderStorage
+
+if TYPE_CHECKING:
+    from pipeline.local.jobs.model_server import ServedModel
+
+ML = "/opt/ml"
+
+
+@dataclass(frozen=True)
+class Job:
+    name: str
+    folder: Path  # becomes /opt/ml
+    image: str
+    command: tuple[str, ...]  # empty for serve(): the image's own
+    environment: Mapping[str, str]
+    network: bool  # False: no network but the job's own loopback
+    max_seconds: float  # of run(); of serve(), until /ping answers
+    log: Path
+    working_directory: str = ML
+    inputs: tuple[
+        str, ...
+    ] = ()  # paths below /opt/ml that hold links to stored objects: never to be written through
+    shared: Mapping[str, Path] = field(
+        default_factory=dict
+    )  # path below /opt/ml -> the folder it is, writable
+
+    def path(self, inside: str) -> Path:
+        """Where a path of the job lies on this machine: /opt/ml/model -> folder/model."""
+        return self.folder / PurePosixPath(inside).relative_to(ML)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    exit_code: int  # as docker's: 128 + n if signal n ended it, 125 to 127 if it did not start
+    stopped: bool = False
+    timed_out: bool = False
+
+
+class Runner(Protocol):
+    def run(self, job: Job, on_line: Callable[[str], None], stopping: Callable[[], bool]) -> Outcome:
+        """Run the command to its end; every line of its output goes to the job's log and to on_line."""
+
+    def serve(self, job: Job) -> "ServedModel":
+        """Start the image's model server and return once it answers /ping."""
+
+
+@dataclass(frozen=True)
+class JobContext:
+    storage: FolderStorage
+    jobs: Path  # <job name>/log.txt and, while the job runs, <job name>/ml
+    models: Path  # unpacked model archives, by digest
+    runner: Runner
+    stopping: Callable[[], bool] = lambda: False
+    region: str = "us-east-1"
+    account: str = "000000000000"
+
+    def arn(self, kind: str, name: str) -> str:
+        return f"arn:aws:sagemaker:{self.region}:{self.account}:{kind}/{name}"
+
+
+@dataclass(frozen=True)
+class JobResult:
+    status: Literal["Completed", "Failed", "Stopped"]
+    description: dict[str, Any] = field(default_factory=dict)  # further fields of the Describe*Job answer
+    failure_reason: str | None = None
+    error_type: str | None = (
+        None  # AlgorithmError, ClientError, SageMaker.JOB_INTERNAL_ERROR, MaxRuntimeExceeded …
+    )

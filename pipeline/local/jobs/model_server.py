@@ -1,0 +1,132 @@
+"""A model server that is up: started on an unpacked model, asked over a Unix socket.
+
+A socket in the file system, not a port: it crosses network namespaces, so an isolated model is served too,
+and two servers never fight for a number.
+"""
+
+import shutil
+import threading
+import time
+from collections.abc import Callable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from pipeline.errors import ModelServerFailed
+from pipeline.local.jobs.archives import unpack_model
+from pipeline.local.jobs.files import disk_failure, link_tree, log_tail
+from pipeline.local.jobs.job import ML, Job, JobContext
+from pipeline.local.jobs.process import JobProcess
+
+STARTUP_SECONDS = 300.0
+CONNECTIONS = 100  # requests at once; MaxConcurrentTransforms times MaxPayloadInMB is at most 100 MB
+
+
+class ServedModel:
+    """Use it as a context manager, or close() it; requests under way get the grace time to finish."""
+
+    def __init__(
+        self, start: Callable[[Job, Callable[[str], None]], JobProcess], job: Job, grace: float
+    ) -> None:
+        self.log = job.log
+        self._folder = job.folder
+        self._grace = grace
+        self._closing = threading.Lock()
+        self._process = start(job, lambda line: None)
+        self._reader = threading.Thread(target=self._read, name=f"log-{job.name}", daemon=True)
+        self._reader.start()
+        transport = httpx.HTTPTransport(
+            uds=str(self._process.socket), limits=httpx.Limits(max_connections=CONNECTIONS)
+        )
+        self.client = httpx.Client(transport=transport, base_url="http://model", trust_env=False)
+        try:
+            self._wait(job.max_seconds)
+        except BaseException:
+            self.close()
+            raise
+
+    def _read(self) -> None:
+        while self._process.read():
+            pass
+
+    def _wait(self, seconds: float) -> None:
+        """Until /ping answers 200. Raises ModelServerFailed if the server ends before, or takes too long."""
+        answer = "no answer"
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if not self.alive:
+                raise ModelServerFailed(f"the model server ended before it was ready{log_tail(self.log)}")
+            try:
+                status = self.client.get("/ping", timeout=max(0.1, deadline - time.monotonic())).status_code
+                if status == 200:
+                    return
+                answer = f"status {status}"
+            except httpx.TransportError as error:
+                answer = str(error) or type(error).__name__
+            time.sleep(0.02)
+        raise ModelServerFailed(
+            f"the model server did not answer /ping within {seconds:g} seconds ({answer}){log_tail(self.log)}"
+        )
+
+    @property
+    def alive(self) -> bool:
+        return self._reader.is_alive()
+
+    def ended(self, within: float) -> bool:
+        """Whether the server ends within some seconds."""
+        self._reader.join(within)
+        return not self.alive
+
+    def close(self) -> None:
+        with self._closing:
+            self.client.close()
+            self._process.terminate()
+            self._reader.join(self._grace)
+            self._process.close()
+            self._reader.join()
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def serve_model(
+    name: str, container: Mapping[str, Any], context: JobContext, environment: Mapping[str, str] | None = None
+) -> ServedModel:
+    """Serve a CreateModel container, {"Image", "ModelDataUrl", "Environment"} and "EnableNetworkIsolation".
+
+    Raises ModelServerFailed, ObjectNotFound for a missing archive, ArchiveError for a bad one.
+    """
+    folder = context.jobs / name / "ml"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    try:
+        inputs = []
+        if "ModelDataUrl" in container:
+            link_tree(unpack_model(container["ModelDataUrl"], context), folder / "model")
+            inputs.append(f"{ML}/model")
+        job = Job(
+            name=name,
+            folder=folder,
+            image=container.get("Image", ""),
+            command=(),
+            environment={
+                "AWS_REGION": context.region,
+                "SM_MODEL_DIR": f"{ML}/model",
+                **(environment or {}),
+                **container.get("Environment", {}),
+            },
+            network=not container.get("EnableNetworkIsolation", False),
+            max_seconds=STARTUP_SECONDS,
+            log=context.jobs / name / "log.txt",
+            inputs=tuple(inputs),
+        )
+        return context.runner.serve(job)
+    except OSError as error:
+        raise disk_failure(error) from error

@@ -1,0 +1,116 @@
+"""One started job: its launcher, its output as lines, its end.
+
+The output is read by whoever waits, in small steps, so that a stop or a deadline is noticed within `STEP`
+seconds and callbacks run in the waiting thread.
+"""
+
+import json
+import os
+import selectors
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from pipeline.local.jobs.files import naming
+
+STEP = 0.2  # seconds
+LONGEST_LINE = 64 * 1024  # bytes; a longer one is cut into several
+LAUNCHER = Path(__file__).with_name("launcher.py")
+
+
+class JobProcess:
+    def __init__(
+        self, prefix: list[str], spec: Mapping[str, Any], log: Path, on_line: Callable[[str], None]
+    ) -> None:
+        """prefix goes before the launcher's command line (unshare and its flags, or nothing)."""
+        self._on_line = on_line
+        self.socket = socket_in(spec["temporary"])
+        self._temporary = spec["temporary"]
+        self._rest = b""
+        log.parent.mkdir(parents=True, exist_ok=True)
+        self._log = log.open("ab", buffering=0)
+        self._popen = subprocess.Popen(
+            [*prefix, sys.executable, "-I", "-S", str(LAUNCHER)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={},
+            bufsize=0,
+            start_new_session=True,  # Ctrl-C in a terminal is for the runner, which then stops its jobs
+        )
+        assert self._popen.stdin and self._popen.stdout
+        self._control, self._output = self._popen.stdin, self._popen.stdout
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._output, selectors.EVENT_READ)
+        text = json.dumps(spec).encode()
+        self._tell(len(text).to_bytes(4, "big") + text)
+
+    def _tell(self, message: bytes) -> None:
+        try:
+            while message:
+                message = message[os.write(self._control.fileno(), message) :]
+        except BrokenPipeError:  # the launcher has ended; its output says why
+            pass
+
+    def say(self, line: str) -> None:
+        """Add a line of the runner's own to the log."""
+        with naming(self._log.name):
+            self._log.write(f"{line}\n".encode())
+        self._on_line(line)
+
+    def read(self, timeout: float = STEP) -> bool:
+        """Pass on the output that comes within `timeout` seconds; False once the output has ended."""
+        if not self._selector.select(timeout):
+            return True
+        chunk = os.read(self._output.fileno(), LONGEST_LINE)
+        *lines, self._rest = (self._rest + chunk).split(b"\n")
+        if self._rest and (not chunk or len(self._rest) >= LONGEST_LINE):
+            lines.append(self._rest)
+            self._rest = b""
+        for line in lines:
+            self.say(line.decode("utf-8", "replace").rstrip("\r"))
+        return bool(chunk)
+
+    def read_until(self, deadline: float) -> bool:
+        """Pass on the output until it ends or the deadline has come; False once the output has ended."""
+        while (left := deadline - time.monotonic()) > 0:
+            if not self.read(min(left, STEP)):
+                return False
+        return True
+
+    def terminate(self) -> None:
+        self._tell(b"T")
+
+    def close(self) -> int:
+        """Kill what is left of the job and answer its exit code. What has escaped cannot hold this up."""
+        if self._output.closed:
+            return self._code()
+        try:
+            self._control.close()  # the launcher's sign to kill, if the command has not ended
+            self.read_until(time.monotonic() + 2)
+            self._popen.wait(5)
+        except subprocess.TimeoutExpired:
+            pass  # killed below
+        finally:
+            self._popen.kill()
+            self._popen.wait()
+            self._selector.close()
+            self._output.close()
+            self._log.close()
+            shutil.rmtree(
+                self._temporary, ignore_errors=True
+            )  # the launcher does it, unless it was killed itself
+        return self._code()
+
+    def _code(self) -> int:
+        code: int = self._popen.returncode
+        return code if code >= 0 else 128 - code
+
+
+def socket_in(temporary: str) -> Path:
+    """Where a model server listens."""
+    return Path(temporary, "model.sock")

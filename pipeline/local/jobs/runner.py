@@ -1,0 +1,162 @@
+"""Jobs as processes of this machine, each seeing its folder as /opt/ml.
+
+Where Linux lets us make namespaces, a job has /opt/ml, its process tree and (without network) its network
+to itself. Elsewhere the prefix /opt/ml in its arguments, its environment and its configuration files
+becomes the real path: a script that spells /opt/ml itself does not work there. Both keep accidents apart,
+not attackers: a job still reads this disk.
+"""
+
+import json
+import re
+import shutil
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from pipeline.local.jobs.files import unlink_tree
+from pipeline.local.jobs.job import Job, Outcome
+from pipeline.local.jobs.model_server import ServedModel
+from pipeline.local.jobs.process import STEP, JobProcess, socket_in
+
+Isolation = Literal["namespace", "prefix"]
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+SERVE = (sys.executable, "-m", "containers.serving")
+GRACE = 10.0  # seconds between SIGTERM and SIGKILL; SageMaker gives a training job 120
+UNSHARE = ["unshare", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+_ML = re.compile(r"(?<![\w.-])/opt/ml(?![\w.-])")
+_PYTHON = re.compile(r"python(3(\.\d+)?)?")
+
+
+class ProcessRunner:
+    """serve_command stands for the serving image's own command; it runs in the checkout's root."""
+
+    def __init__(
+        self,
+        *,
+        serve_command: tuple[str, ...] = SERVE,
+        grace: float = GRACE,
+        isolation: Isolation | None = None,
+    ) -> None:
+        self.serve_command = serve_command
+        self.grace = grace
+        if isolation:
+            self.isolation = isolation
+
+    @cached_property
+    def isolation(self) -> Isolation:
+        """What this machine allows, found out by running a job that does nothing."""
+        if not shutil.which("unshare"):
+            return "prefix"
+        folder = Path(tempfile.mkdtemp(prefix="probe-"))
+        try:
+            probe = Job(
+                "probe",
+                folder / "ml",
+                "",
+                ("true",),
+                {},
+                network=False,
+                max_seconds=30,
+                log=folder / "log.txt",
+            )
+            probe.folder.mkdir()
+            outcome = ProcessRunner(isolation="namespace").run(probe, lambda line: None, lambda: False)
+            return "prefix" if outcome.exit_code else "namespace"
+        finally:
+            shutil.rmtree(folder)
+
+    def run(self, job: Job, on_line: Callable[[str], None], stopping: Callable[[], bool]) -> Outcome:
+        stopped = timed_out = False
+        process = self._start(job, on_line)
+        try:
+            deadline = time.monotonic() + job.max_seconds
+            running = True
+            while running and not stopped and not timed_out:
+                running = process.read_until(min(time.monotonic() + STEP, deadline))
+                if running:
+                    stopped, timed_out = stopping(), time.monotonic() >= deadline
+            if running:
+                process.terminate()
+                process.read_until(time.monotonic() + self.grace)
+        finally:
+            code = process.close()
+        return Outcome(code, stopped, timed_out)
+
+    def serve(self, job: Job) -> ServedModel:
+        return ServedModel(self._start, job, self.grace)
+
+    def _start(self, job: Job, on_line: Callable[[str], None]) -> JobProcess:
+        namespace = self.isolation == "namespace"
+        job = replace(job, folder=job.folder.resolve())
+        _prepare(job, namespace)
+        temporary = _temporary()
+        environment = {**_environment(temporary), **job.environment}
+        command, working_directory = list(job.command), job.working_directory
+        if not command:
+            command, working_directory = list(self.serve_command), str(CHECKOUT)
+            environment["SERVING_SOCKET"] = str(socket_in(temporary))
+        if _PYTHON.fullmatch(command[0]):
+            command[0] = sys.executable
+        if not namespace:
+            command = [_rewrite(each, job.folder) for each in command]
+            environment = {name: _rewrite(value, job.folder) for name, value in environment.items()}
+            working_directory = _rewrite(working_directory, job.folder)
+        spec = {
+            "namespace": namespace,
+            "folder": str(job.folder),
+            "read_only": list(job.inputs),
+            "network": job.network,
+            "command": command,
+            "environment": environment,
+            "working_directory": working_directory,
+            "temporary": temporary,
+        }
+        prefix = [*UNSHARE, *([] if job.network else ["--net"])] if namespace else []
+        process = JobProcess(prefix, spec, job.log, on_line)
+        if not namespace and not job.network:
+            process.say(
+                "This machine allows no namespaces: the job has a network, although it asks for none."
+            )
+        return process
+
+
+def _prepare(job: Job, namespace: bool) -> None:
+    for inside, folder in job.shared.items():
+        job.path(inside).symlink_to(folder.resolve(), target_is_directory=True)
+    if namespace:
+        return  # inputs are mounted read-only there
+    for inside in job.inputs:
+        unlink_tree(job.path(inside))
+    escaped = Path(json.dumps(str(job.folder))[1:-1])
+    for file in [*job.folder.glob("input/config/*.json"), *job.folder.glob("config/*.json")]:
+        file.write_text(_rewrite(file.read_text(), escaped))
+
+
+def _rewrite(text: str, folder: Path) -> str:
+    return _ML.sub(lambda _: str(folder), text)
+
+
+def _temporary() -> str:
+    """The job's HOME and TMPDIR: short, because a Unix socket's path may have about 100 characters."""
+    folder = tempfile.mkdtemp(prefix="job-")
+    if len(folder) <= 60:
+        return folder
+    Path(folder).rmdir()
+    return tempfile.mkdtemp(prefix="job-", dir="/tmp")
+
+
+def _environment(temporary: str) -> dict[str, str]:
+    """What a job finds besides its own variables: nothing of the user's variables, which may hold secrets."""
+    return {
+        "PATH": f"{Path(sys.executable).parent}:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "LANG": "C.UTF-8",
+        "HOME": temporary,
+        "TMPDIR": temporary,
+        "PYTHONUNBUFFERED": "1",
+    }
