@@ -164,20 +164,21 @@ def watch(
     status = ""
     while True:
         described = describe(clients.sagemaker, arn)  # before the steps: when it has ended, they are final
+        before, status = status, described["PipelineExecutionStatus"]
+        if status != before and status not in ENDED:
+            yield StatusChanged(status, "")
         for step in steps(clients, arn):
-            before, known[step.name] = known.get(step.name), step.status
-            if step.status != before and step.status not in ENDED:
+            seen, known[step.name] = known.get(step.name), step.status
+            if step.status != seen and step.status not in ENDED:
                 yield StepChanged(step)
-            if step.job and not step.cached_from and before not in ENDED:
+            if step.job and not step.cached_from and seen not in ENDED:
                 kind, job = step.job
                 tail = tails.setdefault(job, LogTail(clients.logs, _LOG_GROUPS[kind], f"{job}/"))
                 yield from (LogLine(step.name, line) for line in tail.read())
-            if step.status != before and step.status in ENDED:
+            if step.status != seen and step.status in ENDED:
                 yield StepChanged(_explained(clients, arn, step))
-        if described["PipelineExecutionStatus"] != status:
-            status = described["PipelineExecutionStatus"]
-            yield StatusChanged(status, described.get("FailureReason", ""))
         if status in ENDED:
+            yield StatusChanged(status, described.get("FailureReason", ""))
             return
         if clock() >= deadline:
             raise WaitTimeout(

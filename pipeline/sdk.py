@@ -21,40 +21,54 @@ SageMaker: {PythonSDK: {Modules: {TelemetryOptOut: true}}}
 
 @contextmanager
 def offline(region: str) -> Iterator[None]:
-    import boto3
-
-    environment, default_session, logged = (
-        dict(os.environ),
-        boto3.DEFAULT_SESSION,
-        logging.root.manager.disable,
-    )
-    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+    with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "config.yaml"
         config.write_text(_CONFIG, encoding="utf-8")
-        try:
-            for name in environment:
-                if name.startswith("AWS_"):
-                    del os.environ[name]
-            os.environ.update(
-                AWS_DEFAULT_REGION=region,  # importing the SDK makes a client
-                AWS_ACCESS_KEY_ID="none",
-                AWS_SECRET_ACCESS_KEY="none",  # noqa: S106 - a placeholder
-                AWS_EC2_METADATA_DISABLED="true",
-                AWS_CONFIG_FILE=os.devnull,
-                AWS_SHARED_CREDENTIALS_FILE=os.devnull,
-                SAGEMAKER_VALIDATE_ROLE="false",
-                SAGEMAKER_USER_CONFIG_OVERRIDE=str(config),
-                SAGEMAKER_ADMIN_CONFIG_OVERRIDE=str(config),
-            )
+        with _environment(region, config), _silence(), _config_taken_as_valid():
+            yield
+
+
+@contextmanager
+def _environment(region: str, config: Path) -> Iterator[None]:
+    import boto3
+
+    environment, session = dict(os.environ), boto3.DEFAULT_SESSION
+    for name in environment:
+        if name.startswith("AWS_"):
+            del os.environ[name]
+    os.environ.update(
+        AWS_DEFAULT_REGION=region,  # importing the SDK makes a client
+        AWS_ACCESS_KEY_ID="none",
+        AWS_SECRET_ACCESS_KEY="none",  # noqa: S106 - a placeholder
+        AWS_EC2_METADATA_DISABLED="true",
+        AWS_CONFIG_FILE=os.devnull,
+        AWS_SHARED_CREDENTIALS_FILE=os.devnull,
+        SAGEMAKER_VALIDATE_ROLE="false",
+        SAGEMAKER_USER_CONFIG_OVERRIDE=str(config),
+        SAGEMAKER_ADMIN_CONFIG_OVERRIDE=str(config),
+    )
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(environment)
+        boto3.DEFAULT_SESSION = session
+
+
+@contextmanager
+def _silence() -> Iterator[None]:
+    """No warnings and no log, and none of the handlers that the SDK adds to the root logger."""
+    root = logging.root
+    handlers, level, disabled = root.handlers[:], root.level, root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            logging.disable(logging.CRITICAL)
-            with _config_taken_as_valid():
-                yield
-        finally:
-            logging.disable(logged)
-            os.environ.clear()
-            os.environ.update(environment)
-            boto3.DEFAULT_SESSION = default_session
+            yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+        logging.disable(disabled)
 
 
 @contextmanager

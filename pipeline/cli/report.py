@@ -32,11 +32,11 @@ def steps(outcome: Outcome) -> Iterator[str]:
 
 def _state(step: StepOutcome) -> str:
     if step.status == NOT_RUN:
-        return "not run" + (f" ({step.reason})" if step.reason else "")
+        return "not run" + (f"; {step.reason.removeprefix('not executed: ')}" if step.reason else "")
     if step.cached:
         return step.reason
-    seconds = f"  {step.seconds:.1f} s" if step.seconds is not None else ""
-    return f"{step.status}{seconds}" + (f"  ({step.reason})" if step.reason else "")
+    seconds = f", {step.seconds:.1f} s" if step.seconds is not None else ""
+    return f"{step.status}{seconds}" + (f"; {step.reason}" if step.reason else "")
 
 
 def _accuracy(outcome: Outcome) -> str:

@@ -53,7 +53,7 @@ class PlainView:
             step = event.step
             self._line(f"{step.name}: {describe(step)}")
             if step.note and not step.cached_from and step.status in ENDED:
-                self._line(f"{step.name}: it ran because {step.note}")
+                self._line(f"{step.name}: it ran, because: {step.note}")
 
     def _line(self, text: str) -> None:
         print(f"{datetime.now():%H:%M:%S}  {text}", file=self._stream, flush=True)

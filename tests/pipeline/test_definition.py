@@ -1,6 +1,7 @@
 """The definition: pure, deterministic, and complete. Compiled once here; the SDK takes seconds to import."""
 
 import json
+import logging
 import os
 import re
 import subprocess
@@ -83,10 +84,11 @@ def test_it_compiles_offline_to_the_same_bytes_whatever_folder_hash_seed_and_day
     assert compile_elsewhere(Path("/"), hash_seed="2", days=400) == text
 
 
-def test_compiling_leaves_the_environment_as_it_was(config: settings.Settings) -> None:
-    environment, session = dict(os.environ), boto3.DEFAULT_SESSION
+def test_compiling_leaves_the_process_as_it_was(config: settings.Settings) -> None:
+    environment, session, handlers = dict(os.environ), boto3.DEFAULT_SESSION, logging.root.handlers[:]
     definition.compile(config, CODE)
     assert dict(os.environ) == environment
+    assert logging.root.handlers == handlers
     assert boto3.DEFAULT_SESSION is session
 
 
