@@ -11,6 +11,7 @@ import itertools
 import re
 import tarfile
 import zlib
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
@@ -19,12 +20,16 @@ from records import MAX_BYTES, MAX_CHARACTERS, DataError, Review, make_review
 LABELS = {"pos": 1, "neg": 0}
 REVIEW = re.compile(r"(?:\./)?(?:[^/]+/)?((train|test)/(pos|neg)/[^/.][^/]*\.txt)")
 
-MAX_MEMBERS = 300_000  # the real one has 100,024
-MAX_MEMBER_BYTES = 1 << 28  # between two members; its largest, a list of counts, has 41 MB
-MAX_RATIO = 100  # unpacked to packed, counted from RATIO_FROM bytes on; the real one has 4
-RATIO_FROM = 1 << 26
 
-Named = tuple[str, Review]  # the name below the data set's root, such as train/pos/0_9.txt
+@dataclass(frozen=True)
+class Limits:
+    """What an archive may hold; the real one stays below a third of each."""
+
+    members: int = 300_000
+    bytes: int = MAX_BYTES  # unpacked
+    bytes_between_members: int = 1 << 28  # the longest member, or a header that claims to be long
+    ratio: int = 100  # unpacked to packed, once `ratio_from` bytes are unpacked
+    ratio_from: int = 1 << 26
 
 
 def root_of(folder: Path) -> Path | None:
@@ -49,11 +54,11 @@ def read_folder(root: Path) -> tuple[list[Review], str]:
     return reviews, digest.hexdigest()
 
 
-def read_archive(path: Path) -> list[Review]:
+def read_archive(path: Path, limits: Limits = Limits()) -> list[Review]:
     """The reviews by name: the same list as of the extracted folder."""
-    reviews: list[Named] = []
+    reviews: list[tuple[str, Review]] = []
     with path.open("rb") as packed:
-        unpacked = _Bounded(packed, path)
+        unpacked = _Bounded(packed, path, limits)
         try:
             with tarfile.open(fileobj=unpacked, mode="r|") as archive:
                 for count in itertools.count(1):
@@ -61,7 +66,9 @@ def read_archive(path: Path) -> list[Review]:
                     member = archive.next()
                     if member is None:
                         break
-                    _refuse_hostile(member, path, count)
+                    _refuse_hostile(member, path)
+                    if count > limits.members:
+                        raise DataError(f"{path} is refused: it has more than {limits.members:,} members")
                     unpacked.since_member = 0
                     found = REVIEW.fullmatch(member.name) if member.isfile() else None
                     if found:
@@ -80,7 +87,7 @@ def _review(content: bytes, name: str, where: str) -> Review:
     return make_review(content.decode("utf-8", "surrogateescape"), LABELS[sentiment], where, split)
 
 
-def _refuse_hostile(member: tarfile.TarInfo, path: Path, count: int) -> None:
+def _refuse_hostile(member: tarfile.TarInfo, path: Path) -> None:
     problem = ""
     name = PurePosixPath(member.name)
     if name.is_absolute() or ".." in name.parts:
@@ -89,8 +96,6 @@ def _refuse_hostile(member: tarfile.TarInfo, path: Path, count: int) -> None:
         problem = "is a link, a device or a sparse file"
     elif REVIEW.fullmatch(member.name) and member.size > 4 * MAX_CHARACTERS:
         problem = f"has {member.size:,} bytes, over {4 * MAX_CHARACTERS:,}"
-    elif count > MAX_MEMBERS:
-        problem = f"is one of more than {MAX_MEMBERS:,} members"
     if problem:
         raise DataError(f"{path} is refused: its member {member.name!r} {problem}")
 
@@ -98,8 +103,9 @@ def _refuse_hostile(member: tarfile.TarInfo, path: Path, count: int) -> None:
 class _Bounded:
     """The unpacked bytes of a gzip file, for as long as they stay within the limits of a sane archive."""
 
-    def __init__(self, packed: BinaryIO, path: Path) -> None:
+    def __init__(self, packed: BinaryIO, path: Path, limits: Limits) -> None:
         self.packed = packed
+        self.limits = limits
         self.path = path
         self.unpacked = gzip.GzipFile(fileobj=packed)
         self.total = 0
@@ -109,10 +115,10 @@ class _Bounded:
         data = self.unpacked.read(size)
         self.total += len(data)
         self.since_member += len(data)
-        if self.total > MAX_BYTES or self.since_member > MAX_MEMBER_BYTES:
+        if self.total > self.limits.bytes or self.since_member > self.limits.bytes_between_members:
             raise DataError(f"{self.path} is refused: it unpacks to more than {self.total - 1:,} bytes")
-        if self.total > RATIO_FROM and self.total > MAX_RATIO * self.packed.tell():
-            raise DataError(f"{self.path} is refused: it unpacks to over {MAX_RATIO} times its size")
+        if self.total > max(self.limits.ratio_from, self.limits.ratio * self.packed.tell()):
+            raise DataError(f"{self.path} is refused: it unpacks to over {self.limits.ratio} times its size")
         return data
 
     def expect_end(self) -> None:

