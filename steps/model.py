@@ -51,7 +51,8 @@ class SentimentModel(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.head = nn.Linear(4 * sizes.hidden_size, 1)  # max and mean, of two directions
         features = sizes.vocabulary_size + sizes.pairs
-        self.register_buffer("pair_keys", torch.zeros(sizes.pairs, dtype=torch.int64))  # (pairs,) ascending
+        no_pair = torch.full((sizes.pairs,), sizes.vocabulary_size**2)  # (pairs,)
+        self.register_buffer("pair_keys", no_pair)  # (pairs,) ascending; the last is above that of any pair
         self.register_buffer("log_count_ratio", torch.zeros(features))  # (features,)
         self.trust = nn.Parameter(torch.full((features,), 0.1))  # (features,) weight of each ratio
         self.bias = nn.Parameter(torch.zeros(()))

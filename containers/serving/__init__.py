@@ -1,0 +1,1 @@
+"""The model server of the serving image: `python -m containers.serving`."""
