@@ -33,6 +33,7 @@ class ServedModel:
         self._folder = job.folder
         self._grace = grace
         self._closing = threading.Lock()
+        self._closed = False
         self._process = start(job, lambda line: None)
         self._reader = threading.Thread(target=self._read, name=f"log-{job.name}", daemon=True)
         self._reader.start()
@@ -47,7 +48,7 @@ class ServedModel:
             raise
 
     def _read(self) -> None:
-        while self._process.read():
+        while not self._closed and self._process.read():
             pass
 
     def _wait(self, seconds: float) -> None:
@@ -80,11 +81,14 @@ class ServedModel:
 
     def close(self) -> None:
         with self._closing:
-            self.client.close()
             self._process.terminate()
             self._reader.join(self._grace)
-            self._process.close()
+            self._process.kill()
+            self._reader.join(2)
+            self._closed = True  # ends the reader even if something that escaped holds the output open
             self._reader.join()
+            self._process.close()
+            self.client.close()
             shutil.rmtree(self._folder, ignore_errors=True)
 
     def __enter__(self) -> Self:

@@ -50,6 +50,8 @@ class JobProcess:
         self._tell(len(text).to_bytes(4, "big") + text)
 
     def _tell(self, message: bytes) -> None:
+        if self._control.closed:
+            return
         try:
             while message:
                 message = message[os.write(self._control.fileno(), message) :]
@@ -85,12 +87,15 @@ class JobProcess:
     def terminate(self) -> None:
         self._tell(b"T")
 
+    def kill(self) -> None:
+        self._control.close()  # the launcher's sign
+
     def close(self) -> int:
         """Kill what is left of the job and answer its exit code. What has escaped cannot hold this up."""
         if self._output.closed:
             return self._code()
         try:
-            self._control.close()  # the launcher's sign to kill, if the command has not ended
+            self.kill()
             self.read_until(time.monotonic() + 2)
             self._popen.wait(5)
         except subprocess.TimeoutExpired:

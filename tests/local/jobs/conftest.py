@@ -1,0 +1,75 @@
+"""Everything about jobs is tested twice: in namespaces of their own, and with /opt/ml rewritten."""
+
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from pipeline.local.jobs import Job, JobContext, ProcessRunner
+from pipeline.storage import FolderStorage
+
+NAMESPACE_HERE = ProcessRunner().isolation == "namespace"
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(
+            "namespace",
+            marks=pytest.mark.skipif(not NAMESPACE_HERE, reason="this machine allows no namespaces"),
+        ),
+        "prefix",
+    ]
+)
+def isolation(request):
+    return request.param
+
+
+@pytest.fixture
+def runner(isolation):
+    return ProcessRunner(isolation=isolation, grace=1)
+
+
+@pytest.fixture
+def context(tmp_path, runner):
+    storage = FolderStorage(tmp_path / "s3")
+    return JobContext(storage, tmp_path / "jobs", tmp_path / "models", runner)
+
+
+@pytest.fixture
+def upload(context, tmp_path):
+    """upload("s3://bucket/in", {"a.txt": "…"}) makes objects; a string alone makes one object."""
+
+    def upload(uri: str, content: "dict[str, str | bytes] | str | bytes") -> str:
+        if isinstance(content, dict):
+            for name, each in content.items():
+                upload(f"{uri}/{name}", each)
+            return uri
+        file = tmp_path / "upload"
+        file.write_bytes(content if isinstance(content, bytes) else textwrap.dedent(content).encode())
+        context.storage.put(file, uri)
+        file.unlink()
+        return uri
+
+    return upload
+
+
+@pytest.fixture
+def make_job(tmp_path):
+    """A job that runs a piece of Python, or any command."""
+
+    def make_job(code: str = "", *, command: tuple[str, ...] = (), **changes) -> Job:
+        folder: Path = tmp_path / "job" / "ml"
+        folder.mkdir(parents=True, exist_ok=True)
+        settings = {
+            "name": "job",
+            "folder": folder,
+            "image": "image",
+            "command": command or ("python3", "-c", textwrap.dedent(code)),
+            "environment": {},
+            "network": False,
+            "max_seconds": 60,
+            "log": tmp_path / "job" / "log.txt",
+        }
+        return Job(**{**settings, **changes})
+
+    return make_job
