@@ -1,0 +1,198 @@
+"""Bring an endpoint to a model package version; success is reported once it answers two plain reviews right.
+
+A Lambda function (`handler`) and a script. Everything it makes is named after what it is made of, so that a
+repeat, or a second deployer, finds it instead of making it again; the price is a hash in the names. It waits
+within the ten minutes that SageMaker gives to the function of a Lambda step.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import boto3
+from botocore.exceptions import ClientError
+
+WAIT_SECONDS = 480
+RACES = (
+    "ValidationException",
+    "ConflictException",
+)  # so does an endpoint refuse that another one is changing
+MAX_REFUSALS = 5
+BUSY = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
+BROKEN = ("Failed", "UpdateRollbackFailed")
+PLAIN_REVIEWS = {
+    "A wonderful film. The acting is superb, the story moving, and I loved every minute of it.": "positive",
+    "A terrible film. The acting is awful, the story boring, and I hated every minute of it.": "negative",
+}
+
+
+class DeployError(RuntimeError):
+    """The endpoint does not serve the version: the message says what it does instead."""
+
+
+def handler(event: Mapping[str, Any], context: object) -> dict[str, str]:
+    """Event: model_package_arn, endpoint_name, instance_type, role_arn, and instance_count (1 if absent)."""
+    return deploy(boto3.client("sagemaker"), boto3.client("sagemaker-runtime"), event)
+
+
+def deploy(
+    sagemaker: Any, runtime: Any, event: Mapping[str, Any], sleep: Callable[[float], None] = time.sleep
+) -> dict[str, str]:
+    """Returns status (Deployed, AlreadyLive, NotApproved), endpoint_name, model_package_arn and message."""
+    if absent := {"model_package_arn", "endpoint_name", "instance_type", "role_arn"} - set(event):
+        raise DeployError(f"the event lacks {', '.join(sorted(absent))}")
+    arn, endpoint = event["model_package_arn"], event["endpoint_name"]
+
+    def answer(status: str, message: str) -> dict[str, str]:
+        print(f"{status}: {message}", flush=True)
+        return {"status": status, "endpoint_name": endpoint, "model_package_arn": arn, "message": message}
+
+    approval = sagemaker.describe_model_package(ModelPackageName=arn)["ModelApprovalStatus"]
+    if approval != "Approved":
+        return answer("NotApproved", f"{arn} is {approval}: nothing was changed; approve it to deploy it")
+    config = _make_config(sagemaker, event)
+    changed = _bring_to(sagemaker, endpoint, config, sleep)
+    _ask(runtime, endpoint, arn)
+    if not changed:
+        return answer("AlreadyLive", f"{endpoint} serves {arn} already")
+    return answer("Deployed", f"{endpoint} serves {arn} and answers two plain reviews right")
+
+
+def _make_config(sagemaker: Any, event: Mapping[str, Any]) -> str:
+    """The model and the endpoint configuration, unless they exist; the name of the latter."""
+    package, version = event["model_package_arn"].split("/")[-2:]
+    model: dict[str, Any] = {
+        "Containers": [{"ModelPackageName": event["model_package_arn"]}],
+        "ExecutionRoleArn": event["role_arn"],
+        "EnableNetworkIsolation": True,
+    }
+    model_name = _name(package, version, model)
+    _create(sagemaker.create_model, ModelName=model_name, **model)
+    variant = {
+        "VariantName": "AllTraffic",
+        "ModelName": model_name,
+        "InstanceType": event["instance_type"],
+        "InitialInstanceCount": int(event.get("instance_count", 1)),
+        "InitialVariantWeight": 1.0,
+    }
+    config_name = _name(event["endpoint_name"], version, variant)
+    _create(sagemaker.create_endpoint_config, EndpointConfigName=config_name, ProductionVariants=[variant])
+    return config_name
+
+
+def _name(prefix: str, version: str, settings: Mapping[str, Any]) -> str:
+    """("sentiment", "3", {...}) -> "sentiment-3-1f0c4b7e": at most 63 characters, told by the settings."""
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:8]
+    suffix = f"-{version}-{digest}"
+    return prefix[: 63 - len(suffix)].rstrip("-") + suffix
+
+
+def _create(operation: Callable[..., object], **request: object) -> None:
+    try:
+        operation(**request)
+    except ClientError as error:
+        if "already exist" not in str(error):
+            raise
+
+
+def _bring_to(sagemaker: Any, endpoint: str, config: str, sleep: Callable[[float], None]) -> bool:
+    """Wait until the endpoint is InService with the configuration; False: it was, without a change of ours.
+
+    An endpoint that someone else is changing is waited for, before the change and when the change is refused.
+    """
+    changing, refusals = False, 0
+    for pause in _pauses():
+        found = _describe(sagemaker, endpoint)
+        status = found["EndpointStatus"] if found else "absent"
+        if status in BROKEN:
+            raise DeployError(f"{endpoint} is {status}: {_reason(found)}; delete it and deploy again")
+        if status not in BUSY:
+            live = found.get("EndpointConfigName")
+            if status == "InService" and live == config:
+                return changing
+            if changing:
+                raise DeployError(
+                    f"{endpoint} is {status} with {live}, not with {config}: {_reason(found)}; "
+                    "it rolled back, or another deployment came after this one"
+                )
+            change = sagemaker.update_endpoint if found else sagemaker.create_endpoint
+            try:
+                change(EndpointName=endpoint, EndpointConfigName=config)
+                changing = True
+                print(f"{endpoint}: {status}, going to {config}", flush=True)
+            except ClientError as error:
+                refusals += 1
+                if refusals > MAX_REFUSALS or error.response["Error"]["Code"] not in RACES:
+                    raise
+        sleep(pause)
+    raise DeployError(
+        f"{endpoint} is still {status} after {WAIT_SECONDS} s; deploy again when it is InService"
+    )
+
+
+def _pauses() -> Iterator[float]:
+    """Seconds between looks: 0.2, 0.3, 0.45 … up to 10, WAIT_SECONDS in all."""
+    pause, left = 0.2, float(WAIT_SECONDS)
+    while left > 0:
+        yield min(pause, left)
+        left -= pause
+        pause = min(1.5 * pause, 10)
+
+
+def _describe(sagemaker: Any, endpoint: str) -> dict[str, Any]:
+    """What DescribeEndpoint answers; empty where there is no such endpoint."""
+    try:
+        return sagemaker.describe_endpoint(EndpointName=endpoint)
+    except ClientError as error:
+        if "Could not find" in str(error):
+            return {}
+        raise
+
+
+def _reason(found: Mapping[str, Any]) -> str:
+    return found.get("FailureReason", "no reason was given")
+
+
+def _ask(runtime: Any, endpoint: str, arn: str) -> None:
+    for review, expected in PLAIN_REVIEWS.items():
+        try:
+            answer = runtime.invoke_endpoint(
+                EndpointName=endpoint,
+                ContentType="text/plain",
+                Accept="application/json",
+                Body=review.encode(),
+            )
+            body = answer["Body"].read()
+            label = json.loads(body)["label"]
+        except ClientError as error:
+            raise DeployError(f"{endpoint} with {arn} does not answer a plain review: {error}") from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise DeployError(f"{endpoint} with {arn} answers {body[:200]!r}, which has no label") from error
+        if label != expected:
+            raise DeployError(
+                f"{endpoint} with {arn} calls a plainly {expected} review {label!r}; it is live: "
+                "deploy an earlier version"
+            )
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description="Bring an endpoint to an approved model package version.")
+    parser.add_argument("--model-package-arn", required=True, help="the version")
+    parser.add_argument("--endpoint-name", required=True, help="created if absent, else updated")
+    parser.add_argument("--role-arn", required=True, help="the role of the model")
+    parser.add_argument("--instance-type", default="ml.m5.large", help="(%(default)s)")
+    parser.add_argument("--instance-count", type=int, default=1, help="(%(default)s)")
+    try:
+        answer = handler(vars(parser.parse_args()), None)
+    except (DeployError, ClientError) as error:
+        print(f"deploy.py: {error}", file=sys.stderr)
+        return 1
+    return int(answer["status"] == "NotApproved")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
