@@ -17,10 +17,7 @@ import boto3
 from botocore.exceptions import ClientError
 
 WAIT_SECONDS = 480
-RACES = (
-    "ValidationException",
-    "ConflictException",
-)  # so does an endpoint refuse that another one is changing
+RACES = ("ValidationException", "ConflictException")  # how an endpoint that is changing refuses a change
 MAX_REFUSALS = 5
 BUSY = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
 BROKEN = ("Failed", "UpdateRollbackFailed")
@@ -109,7 +106,8 @@ def _bring_to(sagemaker: Any, endpoint: str, config: str, sleep: Callable[[float
         found = _describe(sagemaker, endpoint)
         status = found["EndpointStatus"] if found else "absent"
         if status in BROKEN:
-            raise DeployError(f"{endpoint} is {status}: {_reason(found)}; delete it and deploy again")
+            delete = f"aws sagemaker delete-endpoint --endpoint-name {endpoint}"
+            raise DeployError(f"{endpoint} is {status}: {_reason(found)}; {delete}, then deploy again")
         if status not in BUSY:
             live = found.get("EndpointConfigName")
             if status == "InService" and live == config:

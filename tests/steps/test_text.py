@@ -7,6 +7,7 @@ from bs4 import BeautifulSoup
 from hypothesis import given
 from hypothesis import strategies as st
 from nltk.stem.porter import PorterStemmer
+from support import run_python, texts_of
 from text import INFREQUENT, RECIPES, Vocabulary, cut, encode_review, stop_words, tokenize
 
 DEFAULT, SEED = RECIPES["default"], RECIPES["seed"]
@@ -91,27 +92,28 @@ def test_a_vocabulary_that_is_not_whole_is_named(tmp_path, damage, message):
     assert str(path) in str(caught.value)
 
 
-def test_the_seed_recipe_is_the_one_of_the_work_it_comes_from(imdb_sample):
+def test_the_seed_recipe_is_the_one_of_the_work_it_comes_from(small_reviews):
     """An independent statement of it: review_to_words, build_dict, convert_and_pad of the Udacity project."""
     stemmer, ignored = PorterStemmer(), stop_words()
+    sample = texts_of(small_reviews)
 
     def review_to_words(review):
         text = BeautifulSoup(review + "\n", "html.parser").get_text()
         words = re.sub(r"[^a-zA-Z0-9]", " ", text.lower()).split()
         return [stemmer.stem(word) for word in words if word not in ignored]
 
-    counts = Counter(word for review in imdb_sample for word in review_to_words(review))
+    counts = Counter(word for review in sample for word in review_to_words(review))
     ranked = sorted(counts, key=lambda word: (-counts[word], word))[: 5000 - 2]
     word_dict = {word: rank + 2 for rank, word in enumerate(ranked)}
 
-    vocabulary = Vocabulary.build(Counter(w for r in imdb_sample for w in tokenize(r, SEED)), SEED)
+    vocabulary = Vocabulary.build(Counter(w for r in sample for w in tokenize(r, SEED)), SEED)
     assert len(word_dict) == 4998 and len(vocabulary) == 5000
-    for review in imdb_sample:
+    for review in sample:
         expected = [word_dict.get(word, 1) for word in review_to_words(review)[:500]]
         assert encode_review(review, vocabulary) == expected
 
 
-def test_the_default_recipe_imports_neither_nltk_nor_beautiful_soup(run_python):
+def test_the_default_recipe_imports_neither_nltk_nor_beautiful_soup():
     code = "import sys, text; text.tokenize('a <br /> &amp; b', text.RECIPES['default']); print(*sys.modules)"
-    loaded = run_python(code).split()
+    loaded = run_python(code).stdout.split()
     assert "text" in loaded and not {"nltk", "bs4", "numpy", "torch"} & set(loaded)

@@ -1,0 +1,101 @@
+"""deploy.py against the local service: real model servers, real races."""
+
+import io
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
+
+import deploy
+import pytest
+from conftest import aws_client
+
+from pipeline.local import LocalSageMaker
+
+INFERENCE = """
+import json
+
+ACCEPTS = ("application/json",)
+
+def model_fn(folder):
+    return None
+
+def input_fn(body, content_type):
+    return body.decode()
+
+def predict_fn(review, model):
+    return {"label": "positive" if ("loved" in review) == RIGHT else "negative"}
+
+def output_fn(prediction, accept):
+    return json.dumps(prediction), accept
+"""
+
+
+class Registry:
+    """The service, with version 1 right and version 2 wrong about every review, and not approved."""
+
+    def __init__(self, service, home):
+        self.sagemaker = aws_client("sagemaker", service.url)
+        self.runtime = aws_client("sagemaker-runtime", service.url)
+        self.sagemaker.create_model_package_group(ModelPackageGroupName="sentiment")
+        (home / "s3" / "models").mkdir(parents=True)
+        self.arns = [self._register(home, *version) for version in ((True, "Approved"), (False, "Rejected"))]
+
+    def _register(self, home, right, approval):
+        name = f"{right}.tar.gz"
+        code = f"RIGHT = {right}\n{INFERENCE}".encode()
+        with tarfile.open(home / "s3" / "models" / name, "w:gz") as archive:
+            member = tarfile.TarInfo("code/inference.py")
+            member.size = len(code)
+            archive.addfile(member, io.BytesIO(code))
+        specification = {
+            "Containers": [{"Image": "image", "ModelDataUrl": f"s3://models/{name}"}],
+            "SupportedContentTypes": ["text/plain"],
+            "SupportedResponseMIMETypes": ["application/json"],
+        }
+        return self.sagemaker.create_model_package(
+            ModelPackageGroupName="sentiment",
+            ModelApprovalStatus=approval,
+            InferenceSpecification=specification,
+        )["ModelPackageArn"]
+
+    def deploy(self, version):
+        event = {
+            "model_package_arn": self.arns[version - 1],
+            "endpoint_name": "sentiment",
+            "instance_type": "ml.m5.large",
+            "instance_count": 1,
+            "role_arn": "arn:aws:iam::000000000000:role/Endpoint",
+        }
+        return deploy.deploy(self.sagemaker, self.runtime, event)["status"]
+
+    def live(self):
+        endpoint = self.sagemaker.describe_endpoint(EndpointName="sentiment")
+        return endpoint["EndpointStatus"], endpoint["EndpointConfigName"].rsplit("-", 2)[1]
+
+
+@pytest.fixture
+def registry(home):
+    with LocalSageMaker(home) as service:
+        yield Registry(service, home)
+
+
+def test_a_version_goes_live_once_and_a_wrong_one_is_found_out(registry):
+    assert registry.deploy(1) == "Deployed"
+    assert registry.deploy(1) == "AlreadyLive"
+    assert registry.deploy(2) == "NotApproved"
+    assert registry.live() == ("InService", "1")
+
+    registry.sagemaker.update_model_package(ModelPackageArn=registry.arns[1], ModelApprovalStatus="Approved")
+    for _ in range(2):  # a repeat does not make a success of it
+        with pytest.raises(
+            deploy.DeployError, match="calls a plainly positive review 'negative'; it is live"
+        ):
+            registry.deploy(2)
+    assert registry.deploy(1) == "Deployed"
+    assert registry.live() == ("InService", "1")
+
+
+def test_two_deployers_of_one_version_at_once(registry):
+    with ThreadPoolExecutor() as pool:
+        results = list(pool.map(registry.deploy, [1, 1]))
+    assert set(results) <= {"Deployed", "AlreadyLive"} and "Deployed" in results
+    assert registry.live() == ("InService", "1")
