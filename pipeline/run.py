@@ -17,32 +17,32 @@ HOUR = 3600.0
 SPARE_BYTES = 500_000_000  # a run's own files, beside copies of the data
 
 
+Local = Annotated[bool, typer.Option("--local", help="On this machine: no AWS account, no Docker.")]
+DataPath = Annotated[
+    Path | None,
+    typer.Option(
+        "--data", metavar="PATH", help="Labelled reviews: CSV, JSON Lines, Parquet or the Stanford set."
+    ),
+]
+Assignments = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set", metavar="NAME=VALUE", help="A parameter of: python -m pipeline show. May be repeated."
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, progress on stderr.")]
+Timeout = Annotated[float, typer.Option(help="Seconds to wait for the end.", min=1)]
+
+
 def run(
-    local: Annotated[
-        bool, typer.Option("--local", help="On this machine: no AWS account, no Docker.")
-    ] = False,
-    data: Annotated[
-        Path | None,
-        typer.Option(
-            help="Labelled reviews: CSV, JSON Lines, Parquet, or the Stanford archive or folder.",
-            metavar="PATH",
-        ),
-    ] = None,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help="A pipeline parameter; may be repeated. List: python -m pipeline show.",
-            metavar="NAME=VALUE",
-        ),
-    ] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON object on stdout, progress on stderr.")
-    ] = False,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for the end.", min=1)] = 12 * HOUR,
+    local: Local = False,
+    data: DataPath = None,
+    assignments: Assignments = None,
+    as_json: Json = False,
+    timeout: Timeout = 12 * HOUR,
 ) -> None:
     """Run the whole pipeline: preprocess, train, predict, evaluate, and deploy what passes the gate."""
-    from pipeline import code_bundle, control, definition, lint, parameters, sessions, settings
+    from pipeline import code_bundle, compiled, control, definition, lint, parameters, sessions, settings
     from pipeline import data as reviews
     from pipeline.cli.follow import follow
 
@@ -59,19 +59,23 @@ def run(
     _check_space(home, found.size if found else 0)
 
     bundles = code_bundle.bundles()
-    compiled = definition.compile(config, {name: bundle.uri(config.root) for name, bundle in bundles.items()})
-    if faults := lint.errors(lint.lint(compiled, values, config.pipeline)):
+    code = {script: bundle.uri(config.root) for script, bundle in bundles.items()}
+    kept = compiled.file_of(config, code, home)
+    text = kept.read_text("utf-8") if kept.is_file() else definition.compile(config, code)
+    if faults := lint.errors(lint.lint(text, values, config.pipeline)):
         raise DefinitionError("the definition has faults:\n  " + "\n  ".join(map(str, faults)))
 
     with sessions.connect(config, home) as clients:
+        if not kept.is_file():
+            compiled.keep(text, kept)
         for bundle in bundles.values():
             code_bundle.publish(bundle, clients.storage, config.root)
         if found:
             values["InputData"] = reviews.publish(found, clients.storage, config.root)
-        control.upsert(clients.sagemaker, config.pipeline, compiled, config.pipeline_role)
+        control.upsert(clients.sagemaker, config.pipeline, text, config.pipeline_role)
         arn = control.start(clients.sagemaker, config.pipeline, values, token=str(uuid.uuid4()))
-        code = follow(clients, arn, config, home, as_json, timeout)
-    raise typer.Exit(code)
+        exit_code = follow(clients, arn, config, home, as_json, timeout)
+    raise typer.Exit(exit_code)
 
 
 def _check_space(home: Path, data_bytes: int) -> None:

@@ -92,10 +92,11 @@ class LiveView:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=None, padding=(0, 2, 0, 0))
-        for heading in ("Step", "State", "Time"):
-            table.add_column(heading, no_wrap=True)
-        table.add_column("", overflow="ellipsis", no_wrap=True)
+        table = Table(box=None, padding=(0, 2, 0, 0), expand=True)
+        table.add_column("Step", no_wrap=True, width=max(map(len, self._names)))
+        table.add_column("State", no_wrap=True, width=9)
+        table.add_column("Time", no_wrap=True, width=8)
+        table.add_column("", no_wrap=True, ratio=1)  # gets the rest of the line, and is cut to it
         for name in self._names:
             step = self._steps.get(name)
             if step is None:
