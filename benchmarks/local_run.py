@@ -90,7 +90,19 @@ def whole_run(folder: Path) -> dict[str, Any]:
         "again_cached": sorted(step["name"] for step in again["steps"] if step["cached"]),
         "gated_status": gated["status"],
         "gated_seconds": gated_seconds,
+        "last_lines": last_lines(home, first["execution"]),
     }
+
+
+def last_lines(home: Path, execution: str) -> list[str]:
+    """What `runs show` prints of a run, which is what the run itself ended with; the state folder under its
+    usual name."""
+    environment = {**os.environ, "PIPELINE_HOME": str(home)}
+    show = [sys.executable, "-m", "pipeline", "runs", "show", execution.rpartition("/")[2]]
+    output = subprocess.run(
+        show, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    ).stdout
+    return output.replace(str(home), ".pipeline").rstrip().splitlines()
 
 
 SCRIPT = "import sys; sys.exit(0)"
@@ -195,6 +207,7 @@ def main() -> None:
             ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True
         ).stdout.strip(),
         "statuses": sorted({run["status"] for run in wholes}),
+        "last_lines": wholes[0]["last_lines"],
         "again_cached": wholes[0]["again_cached"],
         "gated_statuses": sorted({run["gated_status"] for run in wholes}),
         "figures": figures,
