@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from pipeline.errors import NotFound, WaitTimeout
+from pipeline.errors import DefinitionError, NotFound, WaitTimeout
 from pipeline.parameters import Value
 
 ENDED = ("Succeeded", "Failed", "Stopped", "CompletedWithFailures")
@@ -73,16 +73,35 @@ Event = StepChanged | LogLine | StatusChanged
 
 
 def upsert(sagemaker: Any, name: str, definition: str, role: str) -> str:
-    """Create or update the pipeline. "created", "updated", or "unchanged" when nothing had to be called."""
-    try:
-        found = sagemaker.describe_pipeline(PipelineName=name)
-    except sagemaker.exceptions.ResourceNotFound:
-        sagemaker.create_pipeline(PipelineName=name, PipelineDefinition=definition, RoleArn=role)
-        return "created"
-    if json.loads(found["PipelineDefinition"]) == json.loads(definition) and found["RoleArn"] == role:
+    """Create or update the pipeline. "created", "updated", or "unchanged" when nothing had to be called.
+
+    Raises DefinitionError when the service finds the definition invalid.
+    """
+    found = _pipeline(sagemaker, name)
+    if (
+        found
+        and json.loads(found["PipelineDefinition"]) == json.loads(definition)
+        and found["RoleArn"] == role
+    ):
         return "unchanged"
-    sagemaker.update_pipeline(PipelineName=name, PipelineDefinition=definition, RoleArn=role)
-    return "updated"
+    change = sagemaker.update_pipeline if found else sagemaker.create_pipeline
+    try:
+        change(PipelineName=name, PipelineDefinition=definition, RoleArn=role)
+    except sagemaker.exceptions.ClientError as error:
+        if error.response["Error"]["Code"] != "ValidationException":
+            raise
+        if not found and _pipeline(sagemaker, name):  # another process has just created it
+            return upsert(sagemaker, name, definition, role)
+        raise DefinitionError(error.response["Error"]["Message"]) from error
+    return "updated" if found else "created"
+
+
+def _pipeline(sagemaker: Any, name: str) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = sagemaker.describe_pipeline(PipelineName=name)
+    except sagemaker.exceptions.ResourceNotFound:
+        return None
+    return found
 
 
 def start(sagemaker: Any, name: str, values: Mapping[str, Value], token: str) -> str:
@@ -182,7 +201,7 @@ def watch(
             return
         if clock() >= deadline:
             raise WaitTimeout(
-                f"execution {execution_id(arn)} is still {status} after {timeout:g} s, and goes on; "
+                f"execution {execution_id(arn)} was still {status} after {timeout:g} s; "
                 f"see: python -m pipeline runs show {execution_id(arn)}"
             )
         sleep(poll_seconds)

@@ -2,7 +2,7 @@
 
 PipelineError             exit code 1: the work did not succeed
 ├── ObjectNotFound        an s3:// URI that names nothing
-├── WaitTimeout           an execution that had not ended in time (it goes on)
+├── WaitTimeout           an execution that had not ended in time
 ├── Fault                 an AWS error that the local service answers: its code becomes the client's typed exception
 ├── ExpressionError       an expression of a definition that has no value
 │   └── StepNotExecuted   it refers to a step that was not executed

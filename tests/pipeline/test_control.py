@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from scripted_aws import Refused, scripted
 
 from pipeline import control
 from pipeline.control import LogLine, StatusChanged, StepChanged
-from pipeline.errors import NotFound, WaitTimeout
+from pipeline.errors import DefinitionError, NotFound, WaitTimeout
 from pipeline.sessions import Clients
 from pipeline.storage import FolderStorage
 
@@ -140,10 +141,10 @@ def test_watching_ends_with_every_final_status(statuses: list[str], reported: li
     assert last.reason == "why"
 
 
-def test_watching_gives_up_after_the_timeout_and_says_that_the_execution_goes_on() -> None:
+def test_watching_gives_up_after_the_timeout() -> None:
     scene = Scene(*[("Executing", [], [])] * 20)
     with pytest.raises(
-        WaitTimeout, match=r"abcdefghijkl is still Executing after 50 s.*runs show abcdefghijkl"
+        WaitTimeout, match=r"abcdefghijkl was still Executing after 50 s.*runs show abcdefghijkl"
     ):
         scene.watch(timeout=50)
     assert scene.at == 5
@@ -217,6 +218,35 @@ def test_upsert_creates_then_changes_only_what_differs() -> None:
         assert stored["RoleArn"] == role
     mutations = [name for name, _ in calls if name != "DescribePipeline"]
     assert mutations == ["CreatePipeline", "UpdatePipeline", "UpdatePipeline"]
+
+
+def test_two_runs_that_create_the_pipeline_at_once_both_go_on() -> None:
+    stored: dict[str, Any] = {}
+
+    def describe(request: dict[str, Any]) -> dict[str, Any]:
+        if not stored:
+            raise Refused("ResourceNotFound")
+        return {key: stored[key] for key in ("PipelineDefinition", "RoleArn")}
+
+    def create(request: dict[str, Any]) -> dict[str, Any]:
+        stored.update(request)  # the other run was faster
+        raise Refused("ValidationException", "Pipeline names must be unique")
+
+    sagemaker = scripted("sagemaker", {"DescribePipeline": describe, "CreatePipeline": create}, [])
+    assert control.upsert(sagemaker, "sentiment", "{}", ROLE) == "unchanged"
+
+
+def test_a_definition_that_the_service_refuses_is_a_mistake_of_the_definition() -> None:
+    def refuse(code: str) -> Any:
+        def answer(request: dict[str, Any]) -> dict[str, Any]:
+            raise Refused(code, "step Tune: its type Tuning is not supported")
+
+        return answer
+
+    for code, error in (("ValidationException", DefinitionError), ("ConflictException", ClientError)):
+        answers = {"DescribePipeline": refuse("ResourceNotFound"), "CreatePipeline": refuse(code)}
+        with pytest.raises(error, match="its type Tuning is not supported"):
+            control.upsert(scripted("sagemaker", answers, []), "sentiment", "{}", ROLE)
 
 
 def test_start_sends_values_as_text_and_the_token_it_was_given() -> None:
