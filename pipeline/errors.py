@@ -3,7 +3,7 @@
 PipelineError             exit code 1: the work did not succeed
 ├── ObjectNotFound        an s3:// URI that names nothing
 ├── WaitTimeout           an execution that had not ended in time
-├── Fault                 an AWS error that the local service answers: its code becomes the client's typed exception
+├── Fault                 an AWS error that the local service answers; its code names the client's exception
 ├── ExpressionError       an expression of a definition that has no value
 │   └── StepNotExecuted   it refers to a step that was not executed
 ├── JobFailed             a job that failed, with the type of error that SageMaker would give it
@@ -56,7 +56,7 @@ class StepNotExecuted(ExpressionError):
 
 
 class StepFailed(PipelineError):
-    """error_type is the name that a RetryPolicy goes by (SageMaker.JOB_INTERNAL_ERROR …); None is never retried."""
+    """error_type: the name that a RetryPolicy goes by (SageMaker.JOB_INTERNAL_ERROR …); None: never retried."""
 
     def __init__(self, reason: str, error_type: str | None = None) -> None:
         super().__init__(reason)
