@@ -56,7 +56,7 @@ class StepNotExecuted(ExpressionError):
 
 
 class StepFailed(PipelineError):
-    """error_type: the name that a RetryPolicy goes by (SageMaker.JOB_INTERNAL_ERROR …); None: never retried."""
+    """error_type is the name that a RetryPolicy goes by (SageMaker.CAPACITY_ERROR …); None: never retried."""
 
     def __init__(self, reason: str, error_type: str | None = None) -> None:
         super().__init__(reason)
