@@ -21,6 +21,7 @@ from pipeline.local.jobs.job import JobContext
 MOST_MEMBERS = 100_000
 MOST_BYTES = 20 << 30  # unpacked
 MOST_RATIO = 200  # unpacked to packed; deflate ends at about 1000, text and weights stay below 20
+PADDING = 10 << 10  # bytes that a member may take besides its content: headers, fill
 SMALL = 10 << 20  # bytes that any archive may unpack to, whatever its ratio
 
 
@@ -47,7 +48,7 @@ def unpack(archive: Path, target: Path, label: str) -> None:
     try:
         with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r:") as tar:
             limit = min(MOST_BYTES, max(SMALL, MOST_RATIO * archive.stat().st_size))
-            total = 0
+            count = total = 0
             for count, member in enumerate(tar, 1):  # as they come: a bomb is met before it is unpacked
                 total += member.size
                 problem = _problem(member, count, total, limit)
@@ -56,7 +57,7 @@ def unpack(archive: Path, target: Path, label: str) -> None:
                 with naming(beside / member.name):
                     tar.extract(member, beside, filter="data")
             while stream.read(1 << 20):  # to the end, where the checksum stands
-                if stream.tell() > limit + MOST_MEMBERS * 1024:
+                if stream.tell() > limit + PADDING * (count + 1):
                     raise ArchiveError(f"{label}: more than {limit:,} bytes follow its last member")
         _publish(beside, target)
     except tarfile.FilterError as error:

@@ -6,8 +6,8 @@ tried again as ModelClientConfig says, unless the server has died.
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Any
 
 import httpx
@@ -34,6 +34,7 @@ class InvocationClient:
     def __init__(self, served: ServedModel, request: dict[str, Any]) -> None:
         """What a CreateTransformJob request leaves open, the server sets, or else SageMaker's defaults."""
         self._served = served
+        self._given_up = False
         own = _execution_parameters(served)
         config = request.get("ModelClientConfig", {})
         concurrent = request.get("MaxConcurrentTransforms") or own.get("MaxConcurrentTransforms") or 1
@@ -51,11 +52,12 @@ class InvocationClient:
 
     def answers(
         self, requests: Iterator[Batch], stopping: Callable[[], bool]
-    ) -> Iterator[tuple[Batch, bytes]]:
-        """Each batch with its answer, in order; a few batches are in memory at a time.
+    ) -> Generator[tuple[Batch, bytes], None, None]:
+        """Each batch with its answer, in order; few batches are in memory at a time. To be closed at the end.
 
         Raises JobFailed at the first that has no answer, Stopped when the job is to stop.
         """
+        self._given_up = False
         pool = ThreadPoolExecutor(self._concurrent, thread_name_prefix="transform")
         waiting: deque[tuple[Batch, Future[bytes]]] = deque()
         try:
@@ -66,10 +68,16 @@ class InvocationClient:
             while waiting:
                 yield _first(waiting, stopping)
         finally:
-            pool.shutdown(wait=False, cancel_futures=True)  # closing the server ends what is under way
+            self._given_up = True
+            pool.shutdown(wait=False, cancel_futures=True)
+            wait(
+                [future for _, future in waiting if not future.cancelled()], STEP
+            )  # what takes longer ends with the server
 
     def _ask(self, batch: Batch) -> bytes:
         for attempt in range(self._retries + 1):
+            if self._given_up:
+                raise Stopped
             if attempt:
                 time.sleep(PAUSE * 2 ** (attempt - 1))
             try:

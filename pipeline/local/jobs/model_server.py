@@ -5,9 +5,11 @@ and two servers never fight for a number.
 """
 
 import shutil
+import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -53,16 +55,18 @@ class ServedModel:
 
     def _wait(self, seconds: float) -> None:
         """Until /ping answers 200. Raises ModelServerFailed if the server ends before, or takes too long."""
-        answer = "no answer"
+        answer = "it does not listen"
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if not self.alive:
                 raise ModelServerFailed(f"the model server ended before it was ready{log_tail(self.log)}")
             try:
-                status = self.client.get("/ping", timeout=max(0.1, deadline - time.monotonic())).status_code
-                if status == 200:
-                    return
-                answer = f"status {status}"
+                if _is_listening(self._process.socket):
+                    left = max(0.1, deadline - time.monotonic())
+                    status = self.client.get("/ping", timeout=left).status_code
+                    if status == 200:
+                        return
+                    answer = f"status {status}"
             except httpx.TransportError as error:
                 answer = str(error) or type(error).__name__
             time.sleep(0.02)
@@ -98,6 +102,12 @@ class ServedModel:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _is_listening(path: Path) -> bool:
+    """Asked of the socket itself: httpx leaks one for each Unix socket that it cannot connect to."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        return probe.connect_ex(str(path)) == 0
 
 
 def serve_model(

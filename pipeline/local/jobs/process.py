@@ -24,9 +24,14 @@ LAUNCHER = Path(__file__).with_name("launcher.py")
 
 class JobProcess:
     def __init__(
-        self, prefix: list[str], spec: Mapping[str, Any], log: Path, on_line: Callable[[str], None]
+        self,
+        prefix: list[str],
+        spec: Mapping[str, Any],
+        log: Path,
+        on_line: Callable[[str], None],
+        note: str | None,
     ) -> None:
-        """prefix goes before the launcher's command line (unshare and its flags, or nothing)."""
+        """prefix goes before the launcher's command line; note, if there is one, is the log's first line."""
         self._on_line = on_line
         self.socket = socket_in(spec["temporary"])
         self._temporary = spec["temporary"]
@@ -46,8 +51,14 @@ class JobProcess:
         self._control, self._output = self._popen.stdin, self._popen.stdout
         self._selector = selectors.DefaultSelector()
         self._selector.register(self._output, selectors.EVENT_READ)
-        text = json.dumps(spec).encode()
-        self._tell(len(text).to_bytes(4, "big") + text)
+        try:
+            if note:
+                self._say(note)
+            text = json.dumps(spec).encode()
+            self._tell(len(text).to_bytes(4, "big") + text)
+        except BaseException:
+            self.close()
+            raise
 
     def _tell(self, message: bytes) -> None:
         if self._control.closed:
@@ -58,8 +69,7 @@ class JobProcess:
         except BrokenPipeError:  # the launcher has ended; its output says why
             pass
 
-    def say(self, line: str) -> None:
-        """Add a line of the runner's own to the log."""
+    def _say(self, line: str) -> None:
         with naming(self._log.name):
             self._log.write(f"{line}\n".encode())
         self._on_line(line)
@@ -74,7 +84,7 @@ class JobProcess:
             lines.append(self._rest)
             self._rest = b""
         for line in lines:
-            self.say(line.decode("utf-8", "replace").rstrip("\r"))
+            self._say(line.decode("utf-8", "replace").rstrip("\r"))
         return bool(chunk)
 
     def read_until(self, deadline: float) -> bool:

@@ -29,6 +29,7 @@ CHECKOUT = Path(__file__).resolve().parents[3]
 SERVE = (sys.executable, "-m", "containers.serving")
 GRACE = 10.0  # seconds between SIGTERM and SIGKILL; SageMaker gives a training job 120
 UNSHARE = ["unshare", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+NO_ISOLATION = "This machine allows no namespaces: the job has a network, although it asks for none."
 _ML = re.compile(r"(?<![\w.-])/opt/ml(?![\w.-])")
 _PYTHON = re.compile(r"python(3(\.\d+)?)?")
 
@@ -118,12 +119,8 @@ class ProcessRunner:
             "temporary": temporary,
         }
         prefix = [*UNSHARE, *([] if job.network else ["--net"])] if namespace else []
-        process = JobProcess(prefix, spec, job.log, on_line)
-        if not namespace and not job.network:
-            process.say(
-                "This machine allows no namespaces: the job has a network, although it asks for none."
-            )
-        return process
+        note = None if namespace or job.network else NO_ISOLATION
+        return JobProcess(prefix, spec, job.log, on_line, note)
 
 
 def _prepare(job: Job, namespace: bool) -> None:

@@ -8,7 +8,7 @@ import gzip
 import shutil
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -48,11 +48,10 @@ def _run(name: str, request: dict[str, Any], model: dict[str, Any], context: Job
             for each in objects:
                 target = output / f"{_relative(each, uri)}.out"
                 target.parent.mkdir(parents=True, exist_ok=True)
-                with _naming_object(each), naming(target), target.open("wb") as file:
-                    lines = _lines(
-                        context.storage.path(each), request["TransformInput"].get("CompressionType")
-                    )
-                    for batch, answer in client.answers(batches(lines, client.rules), context.stopping):
+                lines = _lines(context.storage.path(each), request["TransformInput"].get("CompressionType"))
+                asked = client.answers(batches(lines, client.rules), context.stopping)
+                with _naming_object(each), naming(target), target.open("wb") as file, closing(asked):
+                    for batch, answer in asked:
                         file.write(assemble(batch, answer, client.rules))
         context.storage.put(output, request["TransformOutput"]["S3OutputPath"], link=True)
     except ModelServerFailed as error:

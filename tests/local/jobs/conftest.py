@@ -8,19 +8,16 @@ import pytest
 from pipeline.local.jobs import Job, JobContext, ProcessRunner
 from pipeline.storage import FolderStorage
 
-NAMESPACE_HERE = ProcessRunner().isolation == "namespace"
+
+@pytest.fixture(scope="session")
+def best_isolation():
+    return ProcessRunner().isolation
 
 
-@pytest.fixture(
-    params=[
-        pytest.param(
-            "namespace",
-            marks=pytest.mark.skipif(not NAMESPACE_HERE, reason="this machine allows no namespaces"),
-        ),
-        "prefix",
-    ]
-)
-def isolation(request):
+@pytest.fixture(params=["namespace", "prefix"])
+def isolation(request, best_isolation):
+    if request.param == "namespace" and best_isolation != "namespace":
+        pytest.skip("this machine allows no namespaces")
     return request.param
 
 
