@@ -221,8 +221,7 @@ def main(arguments: list[str] | None = None) -> int:
         found = read_predictions(options.predictions)
         text = json.dumps(evaluate(found, data_report), indent=2, allow_nan=False) + "\n"
     except EvaluationError as error:
-        print(f"evaluate.py: {error}", file=sys.stderr, flush=True)
-        return 1
+        return fail(str(error), options.output)
     options.output.mkdir(parents=True, exist_ok=True)
     beside = options.output / "evaluation.json.partial"
     beside.write_text(text, encoding="utf-8")
@@ -234,6 +233,15 @@ def main(arguments: list[str] | None = None) -> int:
         flush=True,
     )
     return 0
+
+
+def fail(message: str, output: Path) -> int:
+    """Say what is wrong; in a job also where SageMaker takes the ExitMessage from (at most 1 kB)."""
+    print(f"evaluate.py: {message}", file=sys.stderr, flush=True)
+    job = output.absolute().parent.parent  # /opt/ml of /opt/ml/processing/evaluation
+    if output.absolute().parent.name == "processing" and (job / "output").is_dir():
+        (job / "output" / "message").write_bytes(message.encode()[:1024])
+    return 1
 
 
 def read_data_report(path: Path) -> dict:

@@ -271,10 +271,7 @@ def train(options: argparse.Namespace) -> None:
 
     checkpoint = Checkpoint(options.checkpoint_dir, fingerprint(options))
     curve, best = checkpoint.load(model, optimizer)
-    while len(curve) < options.epochs:
-        if len(curve) - best_epoch(curve) >= options.patience:
-            print(f"no better epoch in {options.patience}: stopping early", flush=True)
-            break
+    while not finished(curve, options.epochs, options.patience):
         epoch_started = time.monotonic()
         train_loss = train_epoch(model, optimizer, training, options, len(curve))
         loss, accuracy = validate(model, validation)
@@ -309,7 +306,13 @@ def train(options: argparse.Namespace) -> None:
     }
     write_json(options.output_data_dir / "training.json", curves)
     checkpoint.remove()
-    print(f"model {version} of epoch {best_epoch(curve)} in {time.monotonic() - started:.0f} s", flush=True)
+    print(f"model {version}: epoch {best_epoch(curve)} of {len(curve)}", end=", ")
+    print(f"{time.monotonic() - started:.0f} s in all", flush=True)
+
+
+def finished(curve: Curve, epochs: int, patience: int) -> bool:
+    """Whether all epochs are done, or the last `patience` of them have brought nothing better."""
+    return len(curve) >= epochs or len(curve) - best_epoch(curve) >= patience
 
 
 def best_epoch(curve: Curve) -> int:
@@ -337,9 +340,11 @@ def main(arguments: list[str] | None = None) -> int:
 
 def fail(message: str, exit_code: int) -> int:
     """Tell the person on stderr and SageMaker through the failure file, where a job has its folder."""
+    message = " ".join(message.split())  # some libraries tell more than a line
     print(f"train.py: {message}", file=sys.stderr, flush=True)
     folder = Path(os.environ.get("SM_OUTPUT_DIR", "/opt/ml/output"))
-    if folder.is_dir():
+    if "SM_OUTPUT_DIR" in os.environ or folder.is_dir():
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "failure").write_text(message, encoding="utf-8")
     return exit_code
 

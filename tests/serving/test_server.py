@@ -1,0 +1,278 @@
+"""The model server as SageMaker runs it: a process, asked over TCP and over a Unix socket."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+import small_model
+
+ROOT = Path(__file__).parent.parent.parent
+SECRET = "a film about marzipan locomotives"
+
+
+@dataclass
+class Server:
+    process: subprocess.Popen[str]
+    client: httpx.Client
+    log: Path
+
+
+@contextlib.contextmanager
+def serve(model: Path, folder: Path, transport: str, **variables: str) -> Iterator[Server]:
+    """A running model server; its output goes to folder/log.txt."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    place = {"SAGEMAKER_BIND_TO_HOST": "127.0.0.1", "SAGEMAKER_BIND_TO_PORT": str(port)}
+    if transport == "unix":
+        place = {"SERVING_SOCKET": str(folder / "socket")}
+    log = folder / "log.txt"
+    with log.open("w") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "containers.serving"],
+            cwd=ROOT,
+            env={**os.environ, "SM_MODEL_DIR": str(model), **place, **variables},
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+    family, address = socket.AF_INET, ("127.0.0.1", port)
+    if transport == "unix":
+        family, address = socket.AF_UNIX, place["SERVING_SOCKET"]
+    try:
+        deadline = time.monotonic() + 60
+        while not listens(family, address):
+            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
+            time.sleep(0.05)
+        connection = httpx.HTTPTransport(uds=place.get("SERVING_SOCKET"))
+        with httpx.Client(transport=connection, base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            assert client.get("/ping").status_code == 200, "it listens, so it has loaded"
+            yield Server(process, client, log)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def listens(family: socket.AddressFamily, address: str | tuple[str, int]) -> bool:
+    with socket.socket(family) as probe:
+        return probe.connect_ex(address) == 0
+
+
+@pytest.fixture(scope="module")
+def model(small_reviews, tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("trained")
+    small_model.train(small_model.prepare(small_reviews, folder / "data-in"), folder, "--epochs", "1")
+    return folder / "model"
+
+
+@pytest.fixture(scope="module", params=["tcp", "unix"])
+def server(request, model, tmp_path_factory) -> Iterator[Server]:
+    with serve(model, tmp_path_factory.mktemp("server"), request.param) as running:
+        yield running
+
+
+def ask(
+    server: Server, body: str | bytes, content_type: str = "text/plain", **headers: str
+) -> httpx.Response:
+    return server.client.post("/invocations", content=body, headers={"content-type": content_type, **headers})
+
+
+def test_ping(server):
+    answer = server.client.get("/ping")
+    assert answer.status_code == 200 and answer.content == b""
+
+
+def test_one_review(server):
+    answer = ask(server, "A wonderful film")
+    assert answer.status_code == 200 and answer.headers["content-type"] == "application/json"
+    assert answer.json()["label"] in ("positive", "negative")
+
+
+def test_json_lines_as_a_batch_transform_sends_them(server):
+    lines = "".join(json.dumps({"review": f"film {n}", "id": n, "label": 1}) + "\n" for n in range(300))
+    answer = ask(server, lines, "application/jsonlines", accept="application/jsonlines")
+    assert answer.headers["content-type"] == "application/jsonlines"
+    assert [sorted(json.loads(line)) for line in answer.text.splitlines()] == [
+        ["label", "model_version", "probability"]
+    ] * 300
+
+
+@pytest.mark.parametrize(
+    "accept", ["*/*", "application/*", "text/html, application/json;q=0.8", "Application/JSON"]
+)
+def test_accept_is_understood(server, accept):
+    assert ask(server, "good", accept=accept).headers["content-type"] == "application/json"
+
+
+@pytest.mark.parametrize(
+    "content_type", ["Text/Plain", "text/plain; charset=UTF-8", 'text/plain;charset="utf-8"']
+)
+def test_content_type_is_understood(server, content_type):
+    assert ask(server, "good", content_type).status_code == 200
+
+
+def test_execution_parameters(server):
+    assert server.client.get("/execution-parameters").json() == {
+        "BatchStrategy": "MULTI_RECORD",
+        "MaxConcurrentTransforms": len(os.sched_getaffinity(0)),
+        "MaxPayloadInMB": 6,
+    }
+
+
+@pytest.mark.parametrize(
+    "method, path, content_type, accept, body, status, code",
+    [
+        ("POST", "/invocations", "text/plain", "*/*", b"", 400, "invalid_request"),
+        ("POST", "/invocations", "text/plain", "*/*", b"\xff\xfe", 400, "invalid_request"),
+        ("POST", "/invocations", "application/json", "*/*", b"{", 400, "invalid_request"),
+        ("POST", "/invocations", "application/json", "*/*", b'{"review": 3}', 400, "invalid_request"),
+        ("POST", "/invocations", "text/csv", "*/*", b"1,999999", 400, "invalid_request"),
+        ("POST", "/invocations", "image/png", "*/*", b"x", 415, "unsupported_media_type"),
+        ("POST", "/invocations", "", "*/*", b"x", 415, "unsupported_media_type"),
+        ("POST", "/invocations", "text/plain; charset=latin-1", "*/*", b"x", 415, "unsupported_media_type"),
+        ("POST", "/invocations", "text/plain", "text/html", b"good", 406, "not_acceptable"),
+        ("POST", "/invocations", "text/plain", "*/*", b"x" * (6 * 1024 * 1024 + 1), 413, "body_too_large"),
+        ("GET", "/invocations", "text/plain", "*/*", b"", 405, "method_not_allowed"),
+        ("POST", "/ping", "text/plain", "*/*", b"", 405, "method_not_allowed"),
+        ("GET", "/", "text/plain", "*/*", b"", 404, "not_found"),
+    ],
+)
+def test_a_clients_mistake_gets_one_shape_of_answer(
+    server, method, path, content_type, accept, body, status, code
+):
+    headers = {"content-type": content_type, "accept": accept}
+    answer = server.client.request(method, path, content=body, headers=headers)
+    assert answer.status_code == status
+    assert list(answer.json()) == ["error"] and sorted(answer.json()["error"]) == ["code", "message"]
+    assert answer.json()["error"]["code"] == code and "Traceback" not in answer.text
+    assert server.client.get("/ping").status_code == 200
+
+
+def test_a_body_at_the_limit_is_read(server):
+    assert ask(server, b"good " * (6 * 1024 * 1024 // 5)).status_code == 200
+
+
+def test_a_body_in_chunks_is_limited_too(server):
+    answer = ask(server, (b"x" * 65536 for _ in range(100)))
+    assert answer.status_code == 413 and str(100 * 65536) in answer.json()["error"]["message"]
+
+
+def test_reviews_are_never_logged(server):
+    ask(server, SECRET)
+    ask(server, json.dumps({"text": SECRET}), "application/json")
+    ask(server, f'{{"review": "{SECRET}', "application/json")
+    assert "serving on" in server.log.read_text() and "marzipan" not in server.log.read_text()
+
+
+def test_answers_do_not_wait_for_delayed_acknowledgements(server):
+    """With Nagle's algorithm on, every answer on a kept connection takes 40 ms more."""
+    seconds = []
+    for _ in range(30):
+        started = time.perf_counter()
+        ask(server, "A wonderful film")
+        seconds.append(time.perf_counter() - started)
+    assert min(seconds) < 0.03 and statistics.median(seconds) < 0.2
+
+
+def test_requests_at_once_are_all_answered_and_agree(server):
+    alone = ask(server, "A wonderful film").json()
+    found: list[dict] = []
+    threads = [
+        threading.Thread(target=lambda: found.append(ask(server, "A wonderful film").json()))
+        for _ in range(16)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [alone] * 16
+
+
+SLOW_PROGRAM = """
+import time
+CONTENT_TYPES, ACCEPTS = ("text/plain",), ("application/json",)
+def model_fn(folder): return {"broken": False}
+def input_fn(body, content_type): return body.decode()
+def output_fn(prediction, accept): return prediction, accept
+def predict_fn(text, model):
+    if text == "slow": time.sleep(1.5)
+    if text == "break": model["broken"] = True
+    if text == "mend": model["broken"] = False
+    if model["broken"] or text.startswith("fail"): raise RuntimeError(f"no answer for {text}")
+    return '"done"'
+"""
+
+
+@pytest.fixture
+def program(tmp_path) -> Path:
+    (tmp_path / "model" / "code").mkdir(parents=True)
+    (tmp_path / "model" / "code" / "inference.py").write_text(SLOW_PROGRAM)
+    return tmp_path / "model"
+
+
+def test_sigterm_lets_a_request_in_flight_finish(program, tmp_path):
+    with serve(program, tmp_path, "tcp") as running:
+        answers: list[httpx.Response] = []
+        thread = threading.Thread(target=lambda: answers.append(ask(running, "slow")))
+        thread.start()
+        time.sleep(0.5)
+        running.process.send_signal(signal.SIGTERM)
+        thread.join()
+        assert answers[0].status_code == 200 and answers[0].json() == "done"
+        assert running.process.wait(10) == 0
+
+
+def test_a_failure_inside_is_a_500_that_tells_and_logs_no_text(program, tmp_path):
+    with serve(program, tmp_path, "unix") as running:
+        answer = ask(running, f"fail {SECRET}")
+        assert answer.status_code == 500 and answer.json()["error"]["code"] == "internal_error"
+        log = running.log.read_text()
+        assert "RuntimeError" in log and "predict_fn" in log
+        assert "marzipan" not in log + answer.text
+        assert running.client.get("/ping").status_code == 200, "one poisonous request does not end the server"
+
+
+def test_ping_tells_that_the_model_is_broken(program, tmp_path):
+    with serve(program, tmp_path, "unix") as running:
+        assert ask(running, "break").status_code == 500
+        answer = running.client.get("/ping")
+        assert answer.status_code == 503 and answer.json()["error"]["code"] == "model_broken"
+        assert ask(running, "mend").status_code == 200
+        assert running.client.get("/ping").status_code == 200
+
+
+def test_a_batch_transform_sets_the_body_limit(program, tmp_path):
+    with serve(program, tmp_path, "tcp", SAGEMAKER_MAX_PAYLOAD_IN_MB="8") as running:
+        assert running.client.get("/execution-parameters").json()["MaxPayloadInMB"] == 8
+        assert ask(running, b"x" * (7 * 1024 * 1024)).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "damage, named",
+    [
+        (lambda model: (model / "model.safetensors").write_bytes(b"\x80\x04K\x01."), "model.safetensors"),
+        (lambda model: (model / "model.json").write_text('{"format": 7}'), "model.json: format 7"),
+        (lambda model: (model / "vocabulary.txt").unlink(), "vocabulary.txt"),
+        (lambda model: (model / "code" / "inference.py").unlink(), "inference.py is missing"),
+    ],
+)
+def test_a_bad_model_ends_the_server_with_one_line_that_names_the_file(model, tmp_path, damage, named):
+    folder = shutil.copytree(model, tmp_path / "model")
+    damage(folder)
+    environment = {**os.environ, "SM_MODEL_DIR": str(folder), "SERVING_SOCKET": str(tmp_path / "socket")}
+    command = [sys.executable, str(ROOT / "containers" / "serving" / "server.py")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 1 and done.stdout == ""
+    assert named in done.stderr and done.stderr.count("\n") == 1
