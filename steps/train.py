@@ -151,7 +151,7 @@ def fingerprint(options: argparse.Namespace) -> str:
         options.train / "train.parquet",
         options.validation / "validation.parquet",
         options.vocabulary / "vocabulary.txt",
-        *(code / name for name in ("train.py", "model.py", "text.py")),
+        *(code / name for name in ("train.py", "model.py", "checkpoint.py", "text.py")),
     ):
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
@@ -245,6 +245,7 @@ def train(options: argparse.Namespace) -> None:
     torch.set_num_threads(options.threads)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # CUDA is not deterministic without
     torch.use_deterministic_algorithms(True)
+    torch.utils.deterministic.fill_uninitialized_memory = False  # a fifth of the time, to find bugs
     if options.device == "cuda" and not torch.cuda.is_available():
         raise TrainingUsageError("--device cuda: no CUDA device here; use --device auto or cpu")
     cuda = options.device != "cpu" and torch.cuda.is_available()
