@@ -98,7 +98,7 @@ def last_lines(home: Path, execution: str) -> list[str]:
     """What `runs show` prints of a run, which is what the run itself ended with; the state folder under its
     usual name."""
     environment = {**os.environ, "PIPELINE_HOME": str(home)}
-    show = [sys.executable, "-m", "pipeline", "runs", "show", execution.rpartition("/")[2]]
+    show = [sys.executable, "-m", "pipeline", "runs", "show", execution]
     output = subprocess.run(
         show, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     ).stdout

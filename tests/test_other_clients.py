@@ -69,6 +69,10 @@ def served(tmp_path_factory, small_reviews):
         yield answer, url
 
 
+def arn_of(answer):
+    return f"arn:aws:sagemaker:us-east-1:000000000000:pipeline/sentiment/execution/{answer['execution']}"
+
+
 def variables(url):
     return {
         **os.environ,
@@ -92,7 +96,7 @@ def test_the_aws_cli_reads_the_run_and_asks_the_endpoint(aws, served, tmp_path):
         return json.loads(result.stdout)
 
     found = call(
-        "sagemaker", "list-pipeline-execution-steps", "--pipeline-execution-arn", answer["execution"]
+        "sagemaker", "list-pipeline-execution-steps", "--pipeline-execution-arn", arn_of(answer)
     )
     assert {step["StepName"] for step in found["PipelineExecutionSteps"]} == set(ORDER)
     assert {step["StepStatus"] for step in found["PipelineExecutionSteps"]} == {"Succeeded"}
@@ -148,10 +152,10 @@ def test_the_sdks_own_upsert_and_start_run_the_pipeline(served, tmp_path):
         aws_access_key_id="x",
         aws_secret_access_key="x",
     )
-    compiled = client.describe_pipeline_definition_for_execution(PipelineExecutionArn=answer["execution"])
+    compiled = client.describe_pipeline_definition_for_execution(PipelineExecutionArn=arn_of(answer))
     definition = tmp_path / "definition.json"
     definition.write_text(compiled["PipelineDefinition"])
-    listed = client.list_pipeline_parameters_for_execution(PipelineExecutionArn=answer["execution"])
+    listed = client.list_pipeline_parameters_for_execution(PipelineExecutionArn=arn_of(answer))
     given = {each["Name"]: each["Value"] for each in listed["PipelineParameters"]}
     result = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", SDK, str(definition), json.dumps(given)],

@@ -41,6 +41,8 @@ model = pathlib.Path(os.environ["SM_MODEL_DIR"])
 (model / "code" / "inference.py").write_text(pathlib.Path(__file__).with_name("inference.py").read_text())
 """
 INFERENCE = """
+CONTENT_TYPES = ("text/plain", "application/jsonlines")
+ACCEPTS = ("application/jsonlines",)
 import json, pathlib
 def model_fn(folder):
     return json.loads((pathlib.Path(folder) / "weights.json").read_text())

@@ -64,6 +64,13 @@ def regular_files(folder: Path) -> Iterator[Path]:
     return walk(folder)
 
 
+def note(log: Path, line: str) -> None:
+    """Add a line to a job's log that is not the job's own."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with naming(log), log.open("a") as file:
+        file.write(f"{line}\n")
+
+
 def log_tail(log: Path, lines: int = 10, characters: int = 600) -> str:
     """The end of a log, as the end of a message: `; its log ends: …`, or nothing where the log is empty."""
     if not log.exists():

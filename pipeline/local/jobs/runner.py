@@ -125,7 +125,9 @@ class ProcessRunner:
 
 def _prepare(job: Job, namespace: bool) -> None:
     for inside, folder in job.shared.items():
-        job.path(inside).symlink_to(folder.resolve(), target_is_directory=True)
+        link = job.path(inside)
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(folder.resolve(), target_is_directory=True)
     if namespace:
         return  # inputs are mounted read-only there
     for inside in job.inputs:

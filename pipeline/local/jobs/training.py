@@ -14,6 +14,7 @@ from typing import Any
 from pipeline.errors import JobFailed
 from pipeline.local.jobs import script_mode
 from pipeline.local.jobs.archives import pack
+from pipeline.local.jobs.files import note
 from pipeline.local.jobs.job import ML, Job, JobContext, JobResult
 from pipeline.local.jobs.staging import (
     CLIENT_ERROR,
@@ -78,7 +79,7 @@ def _run(name: str, request: dict[str, Any], context: JobContext) -> JobResult:
         write_json(folder / "input" / "config" / "hyperparameters.json", request.get("HyperParameters", {}))
         write_json(folder / "input" / "config" / "inputdataconfig.json", inputs)
         write_json(folder / "input" / "config" / "resourceconfig.json", resources)
-        command, script_environment = _command(request, folder, resources, inputs, context)
+        command, script_environment = _command(name, request, folder, resources, inputs, context)
         job = Job(
             name=name,
             folder=folder,
@@ -119,6 +120,7 @@ def _run(name: str, request: dict[str, Any], context: JobContext) -> JobResult:
 
 
 def _command(
+    name: str,
     request: dict[str, Any],
     folder: Path,
     resources: dict[str, Any],
@@ -148,6 +150,8 @@ def _command(
         place(directory, folder / "input" / "code", "sagemaker_submit_directory", context)
         directory = f"{ML}/input/code/{directory.rpartition('/')[2]}"
     script_mode.unpack_code(directory, folder, code)
+    if (code / "requirements.txt").exists():
+        note(context.jobs / name / "log.txt", "requirements.txt: nothing is installed for a local job.")
     _, own = script_mode.split(hyperparameters)
     program = str(hyperparameters["sagemaker_program"])
     return (

@@ -14,8 +14,10 @@ def create(backend: Backend, request: Document) -> Document:
     def insert() -> Document:
         name = request["PipelineName"]
         if backend.store.get(KIND, name):
-            raise Fault(
-                "ValidationException", f"Pipeline names must be unique: a pipeline {name} exists already."
+            raise Fault(  # in AWS's words: clients look for them
+                "ValidationException",
+                "Pipeline names must be unique within an AWS account and region. "
+                f"Pipeline with name ({name}) already exists.",
             )
         now = backend.store.clock()
         document = {

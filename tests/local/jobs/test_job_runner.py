@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,14 @@ def test_a_path_below_opt_ml_in_a_variable_is_in_the_jobs_folder(runner, make_jo
     )
     run(runner, job)
     assert (job.folder / "made").read_text() == "s3://bucket/opt/ml /opt/mlx"
+
+
+def test_a_relative_state_folder_works(runner, make_job, tmp_path, monkeypatch):
+    job = make_job(command=("touch", "/opt/ml/made"))
+    monkeypatch.chdir(tmp_path)
+    relative = replace(job, folder=job.folder.relative_to(tmp_path), log=job.log.relative_to(tmp_path))
+    assert run(runner, relative)[0].exit_code == 0
+    assert (job.folder / "made").exists()
 
 
 def test_a_script_that_spells_opt_ml_itself_finds_it_in_a_namespace(runner, make_job, isolation):
@@ -218,11 +227,14 @@ def test_a_job_may_run_for_its_maximum_only(runner, make_job):
     assert (outcome.exit_code, outcome.timed_out, outcome.stopped) == (143, True, False)
 
 
-def test_nothing_of_a_job_outlives_it(runner, make_job):
+@pytest.mark.parametrize("daemon", [False, True])
+def test_nothing_of_a_job_outlives_it(runner, make_job, isolation, daemon):
+    if daemon and isolation == "prefix":
+        pytest.skip("a process that leaves its group is out of reach without a namespace")
     job = make_job(
         f"""
         import os, subprocess, sys, time
-        subprocess.Popen([sys.executable, "-c", {BEAT!r}, "heartbeat"])
+        subprocess.Popen([sys.executable, "-c", {BEAT!r}, "heartbeat"], start_new_session={daemon})
         while not os.path.exists("heartbeat"):
             time.sleep(0.01)
         """

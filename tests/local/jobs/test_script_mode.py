@@ -110,6 +110,13 @@ def test_code_comes_from_a_folder(train, upload):
     assert train("/opt/ml/input/data/code").failure_reason is None
 
 
+def test_packages_are_not_installed_and_the_log_says_so(train, upload, context):
+    upload("s3://bucket/code", {"train.py": "", "requirements.txt": "no-such-package"})
+    assert train("/opt/ml/input/data/code").status == "Completed"
+    log = (context.jobs / "job" / "log.txt").read_text()
+    assert "requirements.txt: nothing is installed" in log
+
+
 def test_a_shell_script_is_run_by_the_shell(train, upload):
     upload("s3://bucket/code", {"train.sh": "exit 7"})
     assert (
