@@ -23,6 +23,8 @@ LAUNCHER = Path(__file__).with_name("launcher.py")
 
 
 class JobProcess:
+    """To be closed, whatever happens: that kills what is left of the job."""
+
     def __init__(
         self,
         prefix: list[str],
@@ -116,9 +118,7 @@ class JobProcess:
             self._selector.close()
             self._output.close()
             self._log.close()
-            shutil.rmtree(
-                self._temporary, ignore_errors=True
-            )  # the launcher does it, unless it was killed itself
+            shutil.rmtree(self._temporary, ignore_errors=True)  # in case the launcher was killed itself
         return self._code()
 
     def _code(self) -> int:

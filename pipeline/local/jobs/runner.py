@@ -28,7 +28,7 @@ Isolation = Literal["namespace", "prefix"]
 CHECKOUT = Path(__file__).resolve().parents[3]
 SERVE = (sys.executable, "-m", "containers.serving")
 GRACE = 10.0  # seconds between SIGTERM and SIGKILL; SageMaker gives a training job 120
-UNSHARE = ["unshare", "--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
+UNSHARE = ["--map-root-user", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
 NO_ISOLATION = "This machine allows no namespaces: the job has a network, although it asks for none."
 _ML = re.compile(r"(?<![\w.-])/opt/ml(?![\w.-])")
 _PYTHON = re.compile(r"python(3(\.\d+)?)?")
@@ -52,7 +52,7 @@ class ProcessRunner:
     @cached_property
     def isolation(self) -> Isolation:
         """What this machine allows, found out by running a job that does nothing."""
-        if not shutil.which("unshare"):
+        if not _unshare():
             return "prefix"
         folder = Path(tempfile.mkdtemp(prefix="probe-"))
         try:
@@ -118,9 +118,13 @@ class ProcessRunner:
             "working_directory": working_directory,
             "temporary": temporary,
         }
-        prefix = [*UNSHARE, *([] if job.network else ["--net"])] if namespace else []
+        prefix = [_unshare(), *UNSHARE, *([] if job.network else ["--net"])] if namespace else []
         note = None if namespace or job.network else NO_ISOLATION
         return JobProcess(prefix, spec, job.log, on_line, note)
+
+
+def _unshare() -> str:
+    return shutil.which("unshare") or ""
 
 
 def _prepare(job: Job, namespace: bool) -> None:

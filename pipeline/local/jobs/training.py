@@ -71,9 +71,10 @@ def _run(name: str, request: dict[str, Any], context: JobContext) -> JobResult:
         for inside in ("input/config", "input/data", "model", "output/data"):
             (folder / inside).mkdir(parents=True)
         for channel in channels:
-            label = f"channel {channel['ChannelName']!r}"
+            channel_name = channel["ChannelName"]
+            inside_ml(f"{ML}/input/data/{channel_name}")  # the API's pattern for a name allows ".."
             uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
-            place(uri, folder / "input" / "data" / channel["ChannelName"], label, context)
+            place(uri, folder / "input" / "data" / channel_name, f"channel {channel_name!r}", context)
         resources = _resources(request)
         inputs = {channel["ChannelName"]: _described(channel) for channel in channels}
         write_json(folder / "input" / "config" / "hyperparameters.json", request.get("HyperParameters", {}))
