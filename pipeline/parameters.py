@@ -16,6 +16,11 @@ from pipeline.settings import Settings
 
 Value = int | float | str
 
+RECIPES = {  # the sizes that a recipe was made with; `--set Recipe=…` brings them along
+    "default": {"VocabularySize": 30_000, "MaxLength": 400},
+    "seed": {"VocabularySize": 5_000, "MaxLength": 500},
+}
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -63,11 +68,17 @@ def table(settings: Settings) -> dict[str, Parameter]:
             _S3,
             "s3://bucket/folder",
         ),
-        _choice("Recipe", "default", "How a review becomes words", "default", "seed"),
-        _integer("VocabularySize", 30_000, 3, 1_000_000, "Word ids, the two special ones included"),
-        _integer("MaxLength", 400, 1, 10_000, "Ids kept of a review"),
+        _choice("Recipe", "default", "How a review becomes words", *RECIPES),
+        _integer(
+            "VocabularySize",
+            RECIPES["default"]["VocabularySize"],
+            3,
+            1_000_000,
+            "Ids, the two special ones included",
+        ),
+        _integer("MaxLength", RECIPES["default"]["MaxLength"], 1, 10_000, "Ids kept of a review"),
         _integer("Seed", 1, 0, 2**31 - 1, "Of the split, the weights and the batches"),
-        _integer("Epochs", 3, 1, 1000, "Passes over the training split, at most"),
+        _integer("Epochs", 2, 1, 1000, "Passes over the training split, at most"),
         _integer("BatchSize", 32, 1, 65_536, "Reviews to a gradient step"),
         _float("LearningRate", 0.003, 1e-7, 1, "Step size at the top of its one cycle"),
         _integer("EmbeddingSize", 100, 1, 4096, "Numbers to a word"),
@@ -131,4 +142,4 @@ def parse(assignments: Iterable[str], known: dict[str, Parameter]) -> dict[str, 
         if name in values:
             raise ParameterError(f"--set {assignment}: {name} is set twice")
         values[name] = known[name].parse(text)
-    return values
+    return {**RECIPES[str(values["Recipe"])], **values} if "Recipe" in values else values

@@ -1,6 +1,7 @@
 """The table of parameters, and the values that --set may give."""
 
 import pytest
+import text
 import train
 
 from pipeline import parameters, settings
@@ -26,9 +27,14 @@ def test_the_training_parameters_have_the_defaults_and_ranges_of_the_script() ->
 
 
 def test_values_get_the_type_of_their_parameter() -> None:
-    given = ["Epochs=3", "LearningRate=1e-3", "Recipe=seed", "InputData=s3://bucket/a=b"]
+    given = ["Epochs=3", "LearningRate=1e-3", "ApprovalStatus=Approved", "InputData=s3://bucket/a=b"]
     values = parameters.parse(given, TABLE)
-    assert values == {"Epochs": 3, "LearningRate": 0.001, "Recipe": "seed", "InputData": "s3://bucket/a=b"}
+    assert values == {
+        "Epochs": 3,
+        "LearningRate": 0.001,
+        "ApprovalStatus": "Approved",
+        "InputData": "s3://bucket/a=b",
+    }
 
 
 @pytest.mark.parametrize(
@@ -53,6 +59,24 @@ def test_values_get_the_type_of_their_parameter() -> None:
 def test_an_unusable_value_is_named(assignment: str, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         parameters.parse([assignment], TABLE)
+
+
+def test_a_recipe_brings_its_sizes_unless_they_are_set_too() -> None:
+    assert parameters.parse(["Recipe=seed"], TABLE) == {
+        "Recipe": "seed",
+        "VocabularySize": 5000,
+        "MaxLength": 500,
+    }
+    assert parameters.parse(["MaxLength=100", "Recipe=seed"], TABLE)["MaxLength"] == 100
+
+
+def test_the_sizes_of_the_recipes_are_those_of_the_script() -> None:
+    assert parameters.RECIPES == {
+        name: {"VocabularySize": recipe.vocabulary_size, "MaxLength": recipe.max_length}
+        for name, recipe in text.RECIPES.items()
+    }
+    for name, default in parameters.RECIPES["default"].items():
+        assert TABLE[name].default == default
 
 
 def test_a_parameter_is_set_once() -> None:
