@@ -225,6 +225,7 @@ def save_model(sizes: Sizes, best: Weights, options: argparse.Namespace, recipe:
         shutil.copyfile(code / name, target / "code" / name)
     shutil.copyfile(options.vocabulary / "vocabulary.txt", target / "vocabulary.txt")
     save_file(best, target / "model.safetensors")
+    (target / "model.safetensors").chmod(0o644)  # a server may be another user
     digest = hashlib.sha256((target / "model.safetensors").read_bytes())
     digest.update((target / "vocabulary.txt").read_bytes())
     version = digest.hexdigest()[:12]
