@@ -39,7 +39,8 @@ def show(mermaid: Annotated[bool, typer.Option("--mermaid", help="As a Mermaid d
     """The pipeline as text: its steps, in order, and its parameters."""
     from pipeline.cli import show as text
 
-    for line in text.mermaid() if mermaid else text.text():
+    graph = text.compiled()
+    for line in text.mermaid(graph) if mermaid else text.text(graph):
         print(line)
 
 

@@ -7,8 +7,7 @@ from pipeline import code_bundle, definition, parameters, settings
 from pipeline.dag import Definition, Step
 
 
-def text() -> Iterator[str]:
-    graph = _graph()
+def text(graph: Definition) -> Iterator[str]:
     for name in graph.order():
         step = graph.steps[name]
         after = ", ".join(sorted(graph.dependencies[name])) or "the start"
@@ -23,8 +22,7 @@ def text() -> Iterator[str]:
         yield f"  {parameter.name:<{width}}  {parameter.default}  {parameter.description}{span}"
 
 
-def mermaid() -> Iterator[str]:
-    graph = _graph()
+def mermaid(graph: Definition) -> Iterator[str]:
     yield "flowchart TD"
     for step in graph.steps.values():
         label = f"{step.body.get('DisplayName', step.name)}<br/><small>{step.name}, {step.type}</small>"
@@ -42,7 +40,7 @@ def _condition(step: Step) -> str:
     return f", if {'yes' if step.branch.outcome else 'no'}" if step.branch else ""
 
 
-def _graph() -> Definition:
+def compiled() -> Definition:
     config = settings.load("local")
     code = {script: bundle.uri(config.root) for script, bundle in code_bundle.bundles().items()}
     return Definition.parse(definition.compile(config, code))

@@ -71,10 +71,10 @@ def test_a_recipe_brings_its_sizes_unless_they_are_set_too() -> None:
 
 
 def test_the_sizes_of_the_recipes_are_those_of_the_script() -> None:
-    assert parameters.RECIPES == {
+    assert {
         name: {"VocabularySize": recipe.vocabulary_size, "MaxLength": recipe.max_length}
         for name, recipe in text.RECIPES.items()
-    }
+    } == parameters.RECIPES
     for name, default in parameters.RECIPES["default"].items():
         assert TABLE[name].default == default
 

@@ -1,10 +1,18 @@
 """The pipeline as text and as a diagram."""
 
+import pytest
+
 from pipeline.cli import show
+from pipeline.dag import Definition
 
 
-def test_the_diagram_has_every_step_and_says_which_branch_is_which() -> None:
-    lines = list(show.mermaid())
+@pytest.fixture(scope="module")
+def graph() -> Definition:
+    return show.compiled()
+
+
+def test_the_diagram_has_every_step_and_says_which_branch_is_which(graph: Definition) -> None:
+    lines = list(show.mermaid(graph))
     assert lines[0] == "flowchart TD"
     assert '    AccuracyGate{"Accurate enough?<br/><small>AccuracyGate, Condition</small>"}' in lines
     assert "    AccuracyGate -- yes --> Register" in lines
@@ -12,8 +20,10 @@ def test_the_diagram_has_every_step_and_says_which_branch_is_which() -> None:
     assert "    Preprocess --> Train" in lines
 
 
-def test_the_text_has_the_steps_in_order_with_their_descriptions_and_every_parameter() -> None:
-    text = "\n".join(show.text())
+def test_the_text_has_the_steps_in_order_with_their_descriptions_and_every_parameter(
+    graph: Definition,
+) -> None:
+    text = "\n".join(show.text(graph))
     places = [
         text.index(f"{name}  [") for name in ("Preprocess", "Train", "Predict", "Evaluate", "AccuracyGate")
     ]
