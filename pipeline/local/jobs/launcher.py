@@ -15,21 +15,14 @@ import sys
 import threading
 from typing import Any
 
-MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC = 1, 32, 4096, 16384
-# A remount may not drop a flag that the mount came with: statvfs flag -> mount flag.
-KEPT = {
-    2: 2,
-    4: 4,
-    8: 8,
-    1024: 1024,
-    2048: 2048,
-    4096: 1 << 21,
-}  # nosuid nodev noexec noatime nodiratime relatime
+MS_RDONLY, MS_REMOUNT, MS_BIND, MS_REC, MS_RELATIME = 1, 32, 4096, 16384, 1 << 21
 
 
 def mount(source: str, target: str, kind: str | None, flags: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
-    if libc.mount(source.encode(), target.encode(), kind and kind.encode(), ctypes.c_ulong(flags), None):
+    if libc.mount(
+        os.fsencode(source), os.fsencode(target), kind and kind.encode(), ctypes.c_ulong(flags), None
+    ):
         number = ctypes.get_errno()
         raise OSError(number, f"mount: {os.strerror(number)}", target)
 
@@ -58,9 +51,14 @@ def mount_ml(folder: str, read_only: list[str]) -> None:
     os.close(job)
     for path in read_only:
         mount(path, path, None, MS_BIND)
-        there = os.statvfs(path).f_flag
-        kept = sum(flag for found, flag in KEPT.items() if there & found)
-        mount(path, path, None, MS_REMOUNT | MS_BIND | MS_RDONLY | kept)
+        mount(path, path, None, MS_REMOUNT | MS_BIND | MS_RDONLY | _flags(path))
+
+
+def _flags(path: str) -> int:
+    """The flags that the mount came with, which a remount may not drop."""
+    same = os.ST_NOSUID | os.ST_NODEV | os.ST_NOEXEC | os.ST_NOATIME | os.ST_NODIRATIME
+    found = os.statvfs(path).f_flag
+    return (found & same) | (MS_RELATIME if found & os.ST_RELATIME else 0)
 
 
 def _mount_point(path: str, folder: bool) -> None:

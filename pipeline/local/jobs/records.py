@@ -147,13 +147,12 @@ def _join(record: Any, answer: Any, rules: Rules) -> Any:
 
 
 def _parse(raw: bytes, rules: Rules) -> Any:
-    text = raw.decode()
-    if rules.table:
-        return next(csv.reader([text]))
+    kind = "a CSV row" if rules.table else "JSON"
     try:
-        return json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"it is not JSON ({error}): {text[:60]!r}") from error
+        text = raw.decode()
+        return next(csv.reader([text])) if rules.table else json.loads(text)
+    except (ValueError, RecursionError, csv.Error) as error:
+        raise ValueError(f"it is not {kind} ({error}): {raw[:60]!r}") from error
 
 
 def _render(value: Any, rules: Rules) -> bytes:

@@ -286,8 +286,9 @@ def test_a_missing_answer_is_noticed_when_joining(model, transform, upload):
     ("content", "message"),
     [
         ('{"review": "a"}\n{"id": 2}\n', "record 2: it has no member 'review'"),
+        ("[" * 100_000, "record 1: it is not JSON (maximum recursion depth"),
         ('{"review": "a"}\n\nnot json\n', "record 2: it is not JSON"),
-        (b'{"review": "a\xff"}\n', "record 1: "),
+        (b'{"review": "a\xff"}\n', "record 1: it is not JSON ('utf-8' codec can't decode"),
     ],
 )
 def test_a_bad_record_is_named(model, transform, upload, content, message):
