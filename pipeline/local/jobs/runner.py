@@ -120,7 +120,11 @@ class ProcessRunner:
         }
         prefix = [_unshare(), *UNSHARE, *([] if job.network else ["--net"])] if namespace else []
         note = None if namespace or job.network else NO_ISOLATION
-        return JobProcess(prefix, spec, job.log, on_line, note)
+        try:
+            return JobProcess(prefix, spec, job.log, on_line, note)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
 
 
 def _unshare() -> str:
