@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
+
 from splits import text_key
 from text import INFREQUENT, Recipe, Vocabulary, cut, tokenize
 

@@ -8,6 +8,7 @@ within the ten minutes that SageMaker gives to the function of a Lambda step.
 import argparse
 import hashlib
 import json
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -20,7 +21,7 @@ WAIT_SECONDS = 480
 RACES = ("ValidationException", "ConflictException")  # how an endpoint that is changing refuses a change
 MAX_REFUSALS = 5
 BUSY = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
-BROKEN = ("Failed", "UpdateRollbackFailed")
+CONFIG_NAME = re.compile(r".*-(\d+)-[0-9a-f]{8}")  # as `_name` makes them: endpoint, version, hash
 PLAIN_REVIEWS = {
     "A wonderful film. The acting is superb, the story moving, and I loved every minute of it.": "positive",
     "A terrible film. The acting is awful, the story boring, and I hated every minute of it.": "negative",
@@ -32,14 +33,16 @@ class DeployError(RuntimeError):
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, str]:
-    """Event: model_package_arn, endpoint_name, instance_type, role_arn, and instance_count (1 if absent)."""
+    """Event: model_package_arn, endpoint_name, instance_type, role_arn; instance_count (1 if absent), and
+    allow_older, without which a version never replaces a newer one: the newest of two deployers wins."""
     return deploy(boto3.client("sagemaker"), boto3.client("sagemaker-runtime"), event)
 
 
 def deploy(
     sagemaker: Any, runtime: Any, event: Mapping[str, Any], sleep: Callable[[float], None] = time.sleep
 ) -> dict[str, str]:
-    """Returns status (Deployed, AlreadyLive, NotApproved), endpoint_name, model_package_arn and message."""
+    """Returns status (Deployed, AlreadyLive, NotApproved, Superseded), endpoint_name, model_package_arn and
+    message."""
     if absent := {"model_package_arn", "endpoint_name", "instance_type", "role_arn"} - set(event):
         raise DeployError(f"the event lacks {', '.join(sorted(absent))}")
     arn, endpoint = event["model_package_arn"], event["endpoint_name"]
@@ -52,9 +55,11 @@ def deploy(
     if approval != "Approved":
         return answer("NotApproved", f"{arn} is {approval}: nothing was changed; approve it to deploy it")
     config = _make_config(sagemaker, event)
-    changed = _bring_to(sagemaker, endpoint, config, sleep)
+    outcome = _bring_to(sagemaker, endpoint, config, bool(event.get("allow_older")), sleep)
+    if outcome == "Superseded":
+        return answer(outcome, f"{endpoint} serves a newer version than {arn}; allow_older goes back to it")
     _ask(runtime, endpoint, arn)
-    if not changed:
+    if outcome == "AlreadyLive":
         return answer("AlreadyLive", f"{endpoint} serves {arn} already")
     return answer("Deployed", f"{endpoint} serves {arn} and answers two plain reviews right")
 
@@ -96,31 +101,35 @@ def _create(operation: Callable[..., object], **request: object) -> None:
             raise
 
 
-def _bring_to(sagemaker: Any, endpoint: str, config: str, sleep: Callable[[float], None]) -> bool:
-    """Wait until the endpoint is InService with the configuration; False: it was, without a change of ours.
+def _bring_to(
+    sagemaker: Any, endpoint: str, config: str, allow_older: bool, sleep: Callable[[float], None]
+) -> str:
+    """Wait until the endpoint is InService with the configuration: Deployed, or AlreadyLive without a change
+    of ours; Superseded when it serves a newer version.
 
-    An endpoint that someone else is changing is waited for, before the change and when the change is refused.
+    An endpoint that someone else is changing is waited for, before the change and when the change is refused;
+    one that an older deployment has taken meanwhile is changed again.
     """
+    before: str | None = None  # what was live when we asked for the change
     changing, refusals = False, 0
     for pause in _pauses():
         found = _describe(sagemaker, endpoint)
         status = found["EndpointStatus"] if found else "absent"
-        if status in BROKEN:
-            delete = f"aws sagemaker delete-endpoint --endpoint-name {endpoint}"
-            raise DeployError(f"{endpoint} is {status}: {_reason(found)}; {delete}, then deploy again")
         if status not in BUSY:
             live = found.get("EndpointConfigName")
             if status == "InService" and live == config:
-                return changing
-            if changing:
-                raise DeployError(
-                    f"{endpoint} is {status} with {live}, not with {config}: {_reason(found)}; "
-                    "it rolled back, or another deployment came after this one"
-                )
-            change = sagemaker.update_endpoint if found else sagemaker.create_endpoint
+                return "Deployed" if changing else "AlreadyLive"
+            if status == "InService" and _version(live) > _version(config) and not allow_older:
+                return "Superseded"
+            if changing and (status != "InService" or live == before):
+                raise DeployError(f"{endpoint} did not take {config}: {status} with {live}: {_reason(found)}")
             try:
-                change(EndpointName=endpoint, EndpointConfigName=config)
-                changing = True
+                if status == "Failed":  # it serves nothing, and can be neither updated nor created over
+                    sagemaker.delete_endpoint(EndpointName=endpoint)
+                else:
+                    change = sagemaker.update_endpoint if found else sagemaker.create_endpoint
+                    change(EndpointName=endpoint, EndpointConfigName=config)
+                    before, changing = live, True
                 print(f"{endpoint}: {status}, going to {config}", flush=True)
             except ClientError as error:
                 refusals += 1
@@ -130,6 +139,12 @@ def _bring_to(sagemaker: Any, endpoint: str, config: str, sleep: Callable[[float
     raise DeployError(
         f"{endpoint} is still {status} after {WAIT_SECONDS} s; deploy again when it is InService"
     )
+
+
+def _version(config: str | None) -> int:
+    """("sentiment-3-1f0c4b7e") -> 3; 0 for a configuration that this function did not make."""
+    match = CONFIG_NAME.fullmatch(config or "")
+    return int(match[1]) if match else 0
 
 
 def _pauses() -> Iterator[float]:
@@ -173,7 +188,7 @@ def _ask(runtime: Any, endpoint: str, arn: str) -> None:
         if label != expected:
             raise DeployError(
                 f"{endpoint} with {arn} calls a plainly {expected} review {label!r}; it is live: "
-                "deploy an earlier version"
+                "deploy an earlier version with allow_older"
             )
 
 
@@ -184,12 +199,13 @@ def main() -> int:
     parser.add_argument("--role-arn", required=True, help="the role of the model")
     parser.add_argument("--instance-type", default="ml.m5.large", help="(%(default)s)")
     parser.add_argument("--instance-count", type=int, default=1, help="(%(default)s)")
+    parser.add_argument("--allow-older", action="store_true", help="also in place of a newer version")
     try:
         answer = handler(vars(parser.parse_args()), None)
     except (DeployError, ClientError) as error:
         print(f"deploy.py: {error}", file=sys.stderr)
         return 1
-    return int(answer["status"] == "NotApproved")
+    return int(answer["status"] in ("NotApproved", "Superseded"))
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+
 from model import SentimentModel, batches_by_length, load_model, pad
 from text import Vocabulary, encode_review
 

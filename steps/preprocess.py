@@ -19,6 +19,7 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+
 import reviews as datasets
 from corpus import Encoded, count_words, tokenize_all
 from records import DataError, Review

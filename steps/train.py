@@ -24,13 +24,14 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 import numpy as np
 import pandas as pd
 import torch
-from checkpoint import Checkpoint, Curve, Weights
-from model import FORMAT, SentimentModel, Sizes, batches_by_length, frequent_pairs, pad
 from safetensors.torch import save_file
-from text import Vocabulary
 from torch import Tensor, nn
 from torch.nn.functional import binary_cross_entropy_with_logits as loss_of
 from torch.optim import AdamW, Optimizer
+
+from checkpoint import Checkpoint, Curve, Weights
+from model import FORMAT, SentimentModel, Sizes, batches_by_length, frequent_pairs, pad
+from text import Vocabulary
 
 # Travels with the model: what was trained is what serves.
 CODE = ("inference.py", "model.py", "text.py", "stop_words.txt")

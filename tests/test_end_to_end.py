@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, aws_client, imdb_rows
 
+from conftest import ROOT, aws_client, imdb_rows
 from pipeline.local import LocalSageMaker
 from pipeline.storage import FolderStorage
 
@@ -37,7 +37,8 @@ def pipeline(home, *arguments, module="pipeline"):
 
 
 def settings(*more):
-    return [word for setting in [*QUICK, *more] for word in ("--set", setting)]
+    chosen = {setting.partition("=")[0]: setting for setting in [*QUICK, *more]}
+    return [word for setting in chosen.values() for word in ("--set", setting)]
 
 
 def run(home, data, *more, code=0):
@@ -267,7 +268,7 @@ BAD_DATA = {
     "empty review": (lambda path: _csv(path, [*_rows(), ["  ", "1"]]), "82"),
     "label": (lambda path: _csv(path, [*_rows(), ["A film.", "meh"]]), "meh"),
     "one class": (lambda path: _csv(path, [row for row in _rows() if row[1] == "1"]), "negative"),
-    "too few": (lambda path: _csv(path, _rows(4)), "few"),
+    "too few": (lambda path: _csv(path, _rows(4)), "at least 20 of each class"),
     "column": (lambda path: _csv(path, _rows(), ("words", "stars")), "words"),
     "not text": (lambda path: path.write_bytes(os.urandom(20_000)) and path, "reviews.csv"),
 }

@@ -11,6 +11,7 @@ import sys
 from contextlib import contextmanager
 
 import pytest
+
 from conftest import ROOT
 from test_end_to_end import ORDER, environment, run
 
@@ -95,9 +96,7 @@ def test_the_aws_cli_reads_the_run_and_asks_the_endpoint(aws, served, tmp_path):
         assert result.returncode == 0, result.stderr
         return json.loads(result.stdout)
 
-    found = call(
-        "sagemaker", "list-pipeline-execution-steps", "--pipeline-execution-arn", arn_of(answer)
-    )
+    found = call("sagemaker", "list-pipeline-execution-steps", "--pipeline-execution-arn", arn_of(answer))
     assert {step["StepName"] for step in found["PipelineExecutionSteps"]} == set(ORDER)
     assert {step["StepStatus"] for step in found["PipelineExecutionSteps"]} == {"Succeeded"}
     packages = call("sagemaker", "list-model-packages", "--model-package-group-name", "sentiment")
@@ -136,7 +135,8 @@ for _ in range(600):
     if status not in ("Executing", "Stopping"):
         break
     time.sleep(0.2)
-print(json.dumps({"arn": arn, "status": status, "steps": [step["StepName"] for step in execution.list_steps()]}))
+steps = [step["StepName"] for step in execution.list_steps()]
+print(json.dumps({"arn": arn, "status": status, "steps": steps}))
 """
 
 

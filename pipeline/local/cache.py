@@ -113,7 +113,7 @@ class Cache:
     def _what_changed(self, pipeline: str, step: str, key: dict[str, str]) -> str:
         entries = self._store.all(_ENTRY, parent=f"{pipeline}/{step}")
         if not entries:
-            return "no earlier result"
+            return "no earlier result to reuse"
         last = max(entries, key=lambda entry: entry["Time"])["Key"]
         changes = [
             f"{name}: {_short(last.get(name))} -> {_short(key.get(name))}"

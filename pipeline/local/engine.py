@@ -5,6 +5,7 @@ small pool runs its steps. After a step has failed nothing new starts, and what 
 """
 
 import json
+import shutil
 import threading
 import time
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -45,7 +46,8 @@ class Engine:
         thread.start()
 
     def recover(self) -> None:
-        """Settle executions whose process is gone: they, their running steps and jobs have failed."""
+        """Settle executions whose process is gone: they, their running steps and jobs have failed, and what
+        the jobs had half written goes."""
         store = self.backend.store
         for document in store.all(EXECUTION):
             if document["PipelineExecutionStatus"] not in ("Executing", "Stopping") or is_alive(
@@ -64,11 +66,9 @@ class Engine:
                 for kind in JOB_KINDS:
                     for job in store.all(kind, parent=execution):
                         if job[f"{kind}Status"] == "InProgress":
-                            store.update(
-                                kind,
-                                job[f"{kind}Name"],
-                                **{f"{kind}Status": "Failed", "FailureReason": reason},
-                            )
+                            name = job[f"{kind}Name"]
+                            shutil.rmtree(self.backend.home / "jobs" / name / "ml", ignore_errors=True)
+                            store.update(kind, name, **{f"{kind}Status": "Failed", "FailureReason": reason})
                 store.update(
                     EXECUTION,
                     execution,

@@ -1,5 +1,7 @@
-"""Killed at any point: a pipeline's process is killed after each of its writes to the state in turn; every time
-the execution can be retried, what had succeeded does not run again, and exactly one version is registered."""
+"""Killed at any point: a pipeline's process is killed after each of its writes to the state in turn.
+
+Every time the execution can be retried, what had succeeded does not run again, and one version is registered.
+"""
 
 import json
 import os
@@ -10,16 +12,16 @@ import time
 import uuid
 
 import pytest
+
 import zoo
+from conftest import ROOT, aws_client
+from pipeline.local import LocalSageMaker
 
 # The SDK warns of its own doings while it compiles.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning:sagemaker.*"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
-from conftest import ROOT, aws_client
-
-from pipeline.local import LocalSageMaker
 
 PIPELINE = """
 import itertools, os, pathlib, signal, sys, time
@@ -42,10 +44,13 @@ Store.put = put
 with LocalSageMaker(home) as service:
     client = aws_client("sagemaker", service.url)
     client.create_pipeline(
-        PipelineName="zoo", PipelineDefinition=definition, RoleArn=sys.argv[5], ClientRequestToken="c" * 32
+        PipelineName="zoo",
+        PipelineDefinition=definition,
+        RoleArn=sys.argv[5],
+        ClientRequestToken="c" * 32,
     )
-    arn = client.start_pipeline_execution(PipelineName="zoo", ClientRequestToken="s" * 32)["PipelineExecutionArn"]
-    while client.describe_pipeline_execution(PipelineExecutionArn=arn)["PipelineExecutionStatus"] == "Executing":
+    started = client.start_pipeline_execution(PipelineName="zoo", ClientRequestToken="s" * 32)
+    while client.describe_pipeline_execution(**started)["PipelineExecutionStatus"] == "Executing":
         time.sleep(0.02)
 print(next(count) - 1)
 """

@@ -5,8 +5,8 @@ import json
 import uuid
 
 import pytest
-from conftest import aws_client
 
+from conftest import aws_client
 from pipeline.local import LocalSageMaker
 from pipeline.local.operations import LOGS, SAGEMAKER
 from pipeline.service_model import service as service_shapes

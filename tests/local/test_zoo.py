@@ -8,17 +8,17 @@ import time
 import uuid
 
 import pytest
+
 import zoo
+from conftest import aws_client
+from pipeline.local import LocalSageMaker
+from pipeline.storage import FolderStorage
 
 # The SDK warns of its own doings while it compiles.
 pytestmark = [
     pytest.mark.filterwarnings("ignore::UserWarning:sagemaker.*"),
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]
-from conftest import aws_client
-
-from pipeline.local import LocalSageMaker
-from pipeline.storage import FolderStorage
 
 ECHO = """
 def handler(event, context):
@@ -44,6 +44,7 @@ INFERENCE = """
 CONTENT_TYPES = ("text/plain", "application/jsonlines")
 ACCEPTS = ("application/jsonlines",)
 import json, pathlib
+
 def model_fn(folder):
     return json.loads((pathlib.Path(folder) / "weights.json").read_text())
 def input_fn(body, content_type):

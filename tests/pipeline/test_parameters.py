@@ -1,9 +1,9 @@
 """The table of parameters, and the values that --set may give."""
 
 import pytest
+
 import text
 import train
-
 from pipeline import parameters, settings
 from pipeline.errors import ParameterError
 from pipeline.parameters import Parameter

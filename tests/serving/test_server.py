@@ -17,6 +17,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+
 import small_model
 
 ROOT = Path(__file__).parent.parent.parent

@@ -5,11 +5,12 @@ import json
 import re
 
 import boto3
-import deploy
 import pytest
 from botocore.exceptions import ClientError
 from botocore.response import StreamingBody
 from botocore.stub import ANY, Stubber
+
+import deploy
 
 ARN = "arn:aws:sagemaker:us-east-1:123456789012:model-package/sentiment/3"
 EVENT = {
@@ -211,7 +212,7 @@ def test_a_failed_endpoint_is_raised_with_its_reason(account):
     account.endpoint("absent")
     account.change("create_endpoint")
     account.endpoint("Failed", reason="The container did not pass the ping health check.")
-    with pytest.raises(deploy.DeployError, match="is Failed: The container did not pass the ping"):
+    with pytest.raises(deploy.DeployError, match="Failed with .*: The container did not pass the ping"):
         account.deploy()
 
 
@@ -221,8 +222,51 @@ def test_a_silent_rollback_is_raised(account):
     account.endpoint("InService", "sentiment-2-00000000")
     account.change("update_endpoint")
     account.endpoint("InService", "sentiment-2-00000000", reason="an alarm went off")
-    with pytest.raises(deploy.DeployError, match=r"InService with sentiment-2-00000000, .* an alarm went"):
+    message = "did not take sentiment-3-.*: InService with sentiment-2-00000000: an alarm went off"
+    with pytest.raises(deploy.DeployError, match=message):
         account.deploy()
+
+
+def test_a_failed_endpoint_serves_nothing_and_is_made_anew(account):
+    account.package()
+    account.model_and_config()
+    account.endpoint("Failed", reason="an earlier deployment")
+    account.stub.add_response("delete_endpoint", {}, {"EndpointName": "sentiment"})
+    account.endpoint("Deleting")
+    account.endpoint("absent")
+    account.change("create_endpoint")
+    account.endpoint("InService")
+    account.answers("positive", "negative")
+    assert account.deploy()["status"] == "Deployed"
+
+
+def test_a_newer_version_is_not_replaced_unless_it_is_said(account):
+    account.package()
+    account.model_and_config()
+    account.endpoint("InService", "sentiment-4-00000000")
+    assert account.deploy()["status"] == "Superseded"
+    assert [name for name, _ in account.calls] == ["CreateModel", "CreateEndpointConfig"]
+
+    account.package()
+    account.model_and_config(exist=True)
+    account.endpoint("InService", "sentiment-4-00000000")
+    account.change("update_endpoint")
+    account.endpoint("InService")
+    account.answers("positive", "negative")
+    assert account.deploy({**EVENT, "allow_older": True})["status"] == "Deployed"
+
+
+def test_of_two_deployers_at_once_the_newer_version_wins(account):
+    account.package()
+    account.model_and_config()
+    account.endpoint("InService", "sentiment-1-00000000")
+    account.change("update_endpoint")
+    account.endpoint("Updating", "sentiment-1-00000000")
+    account.endpoint("InService", "sentiment-2-00000000")  # an older one came between: once more
+    account.change("update_endpoint")
+    account.endpoint("Updating", "sentiment-2-00000000")
+    account.endpoint("InService", "sentiment-4-00000000")  # a newer one came between: leave it
+    assert account.deploy()["status"] == "Superseded"
 
 
 def test_it_gives_up_before_the_ten_minutes_of_a_lambda_step(account):

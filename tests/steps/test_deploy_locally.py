@@ -5,10 +5,10 @@ import io
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 
-import deploy
 import pytest
-from conftest import aws_client
 
+import deploy
+from conftest import aws_client
 from pipeline.local import LocalSageMaker
 
 # httpcore leaves the socket of a refused connection (a /ping too early) to the garbage collector.
@@ -62,13 +62,14 @@ class Registry:
             InferenceSpecification=specification,
         )["ModelPackageArn"]
 
-    def deploy(self, version):
+    def deploy(self, version, allow_older=False):
         event = {
             "model_package_arn": self.arns[version - 1],
             "endpoint_name": "sentiment",
             "instance_type": "ml.m5.large",
             "instance_count": 1,
             "role_arn": "arn:aws:iam::000000000000:role/Endpoint",
+            "allow_older": allow_older,
         }
         return deploy.deploy(self.sagemaker, self.runtime, event)["status"]
 
@@ -96,7 +97,8 @@ def test_a_version_goes_live_once_and_a_wrong_one_is_found_out(registry):
             deploy.DeployError, match="calls a plainly positive review 'negative'; it is live"
         ):
             registry.deploy(2)
-    assert registry.deploy(1) == "Deployed"
+    assert registry.deploy(1) == "Superseded"
+    assert registry.deploy(1, allow_older=True) == "Deployed"
     assert registry.live() == ("InService", "1")
 
 

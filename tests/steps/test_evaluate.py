@@ -6,11 +6,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import evaluate
 import numpy as np
 import pytest
-import small_model
 from sklearn import metrics
+
+import evaluate
+import small_model
 
 
 def record(label: int, probability: float, **more: object) -> dict:

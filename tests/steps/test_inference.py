@@ -4,13 +4,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-import inference
 import pandas as pd
 import pytest
+from safetensors.torch import save_file
+
+import inference
 import small_model
 from inference import input_fn, model_fn, output_fn, predict_fn
 from model import ModelError, SentimentModel, Sizes
-from safetensors.torch import save_file
 from text import RECIPES, Vocabulary, encode_review
 
 REVIEWS = [

@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
+
 from model import (
     FORMAT,
     ModelError,
@@ -16,7 +18,6 @@ from model import (
     load_model,
     pad,
 )
-from safetensors.torch import save_file
 
 SIZES = Sizes(vocabulary_size=10, pairs=2, embedding_size=4, hidden_size=3, segment_length=3)
 

@@ -8,11 +8,12 @@ import resource
 import subprocess
 import sys
 
-import corpus
-import preprocess
 import pyarrow.parquet as parquet
 import pytest
 from support import STEPS, run_python, texts_of
+
+import corpus
+import preprocess
 from text import INFREQUENT, RECIPES, Vocabulary, encode_review
 
 SPLITS = ("train", "validation", "test")

@@ -1,6 +1,7 @@
 from collections import Counter
 
 import pytest
+
 from records import DataError, Review
 from splits import split, text_key
 

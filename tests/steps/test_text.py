@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nltk.stem.porter import PorterStemmer
 from support import run_python, texts_of
+
 from text import INFREQUENT, RECIPES, Vocabulary, cut, encode_review, stop_words, tokenize
 
 DEFAULT, SEED = RECIPES["default"], RECIPES["seed"]

@@ -11,8 +11,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import small_model
 import torch
+
+import small_model
 import train
 from checkpoint import Checkpoint
 from model import SentimentModel, Sizes
