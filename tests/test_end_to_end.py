@@ -2,11 +2,15 @@
 25,000."""
 
 import csv
+import hashlib
+import io
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
+import tarfile
 import time
 from pathlib import Path
 
@@ -14,6 +18,8 @@ import pytest
 
 from conftest import ROOT, aws_client, imdb_rows
 from pipeline.local import LocalSageMaker
+from pipeline.local.engine import EXECUTION, STEP
+from pipeline.local.store import Store
 from pipeline.storage import FolderStorage
 
 QUICK = ["Epochs=2", "VocabularySize=2000", "EmbeddingSize=8", "HiddenSize=8", "AccuracyThreshold=0.5"]
@@ -166,9 +172,6 @@ def test_killed_in_every_job_the_run_resumes_to_the_same_model(first, tmp_path, 
 
 def _records(home):
     """The newest execution and its steps, read from the state file of a process that may be running."""
-    from pipeline.local.engine import EXECUTION, STEP
-    from pipeline.local.store import Store
-
     store = Store(home)
     try:
         execution = store.all(EXECUTION)[-1]
@@ -195,9 +198,6 @@ def _wait_for(home, step, process):
 
 def _weights(home):
     """The digest of the weights in the oldest model archive of a state folder."""
-    import hashlib
-    import tarfile
-
     archives = sorted((home / "s3").rglob("model.tar.gz"), key=lambda path: path.stat().st_mtime)
     with tarfile.open(archives[0]) as archive:
         member = archive.extractfile("model.safetensors")
@@ -274,22 +274,58 @@ BAD_DATA = {
 }
 
 
-@pytest.mark.parametrize("case", BAD_DATA)
+def _archive(path, *members):
+    """A .tar.gz of (TarInfo, content) pairs."""
+    with tarfile.open(path, "w:gz") as archive:
+        for member, content in members:
+            member.size = len(content)
+            archive.addfile(member, io.BytesIO(content))
+    return path
+
+
+def _review(name, content=b"A film."):
+    return tarfile.TarInfo(name), content
+
+
+def _link(name):
+    member = tarfile.TarInfo(name)
+    member.type, member.linkname = tarfile.SYMTYPE, "/etc/passwd"
+    return member, b""
+
+
+def _truncated(path):
+    whole = _archive(path, *(_review(f"aclImdb/train/pos/{n}_9.txt", os.urandom(3000)) for n in range(40)))
+    whole.write_bytes(whole.read_bytes()[:-30_000])
+    return whole
+
+
+BAD_ARCHIVES = {
+    "truncated": (_truncated, "truncated"),
+    "traversal": (lambda path: _archive(path, _review("aclImdb/../../evil.txt")), "evil.txt"),
+    "link": (lambda path: _archive(path, _link("aclImdb/train/pos/1_9.txt")), "1_9.txt"),
+    "bomb": (
+        lambda path: _archive(path, _review("aclImdb/train/pos/1_9.txt", bytes(200_000_000))),
+        "1_9.txt",
+    ),
+    "not IMDb": (lambda path: _archive(path, _review("holiday/beach.txt")), "aclImdb"),
+    "no archive": (lambda path: path.write_bytes(os.urandom(5000)) and path, "reviews.tar.gz"),
+}
+
+
+@pytest.mark.parametrize("case", [*BAD_DATA, *BAD_ARCHIVES])
 def test_bad_data_is_named_and_changes_nothing(tmp_path, case):
-    make, named = BAD_DATA[case]
-    path = make(tmp_path / "reviews.csv")
+    make, named = {**BAD_DATA, **BAD_ARCHIVES}[case]
+    path = make(tmp_path / ("reviews.csv" if case in BAD_DATA else "reviews.tar.gz"))
     home = tmp_path / "state"
     result = pipeline(home, "--local", "--data", path, module="pipeline.run")
     assert result.returncode == 2, (result.stdout, result.stderr)
-    assert named in result.stderr and "reviews.csv" in result.stderr
+    assert named in result.stderr and path.name in result.stderr
     assert "Traceback" not in result.stderr
     assert not (home / "state.db").exists() or registered(home) == []
     assert not FolderStorage(home / "s3").exists("s3://sentiment-local/sentiment/data")
 
 
 def test_a_state_folder_of_a_newer_version_is_left_alone(tmp_path, small_reviews):
-    import sqlite3
-
     home = tmp_path / "state"
     home.mkdir()
     connection = sqlite3.connect(home / "state.db")
