@@ -1,0 +1,82 @@
+"""What is true of the repository as a whole: generated parts of the README, the lock, the direction of imports."""
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+
+from benchmarks.readme import README, rendered
+from conftest import ROOT
+
+# What each image of a step has besides Python; deploy.py is a Lambda function, whose image has boto3.
+IN_IMAGES = {"numpy", "pandas", "pyarrow", "torch", "safetensors", "nltk", "bs4", "boto3", "botocore"}
+STEPS = sorted((ROOT / "steps").glob("*.py"))
+
+
+def test_the_generated_parts_of_the_readme_are_up_to_date():
+    text = README.read_text()
+    assert rendered(text) == text, "run: python -m benchmarks.readme"
+
+
+def locked():
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    return dict(line.split("==") for line in lines if "==" in line and not line.startswith((" ", "#")))
+
+
+def test_the_lock_pins_every_direct_dependency_as_asked():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    pins = locked()
+    for text in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
+        asked = Requirement(text)
+        assert asked.name in pins, f"{asked.name} is not in the lock; run: make lock"
+        assert asked.specifier.contains(pins[asked.name]), f"{text} and {pins[asked.name]}; run: make lock"
+
+
+def test_what_is_installed_is_what_the_lock_says():
+    installed = subprocess.run(
+        [sys.executable, "-m", "pip", "list", "--format=freeze", "--disable-pip-version-check"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    found = {
+        re.sub(r"[-_.]+", "-", name).lower(): version.partition("+")[0]
+        for name, _, version in (line.partition("==") for line in installed.splitlines())
+    }
+    wrong = {name: found.get(name) for name, version in locked().items() if found.get(name) != version}
+    assert not wrong
+
+
+def imported(path: Path) -> set[str]:
+    """The top-level names of all that a file imports."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+@pytest.mark.parametrize("path", STEPS, ids=lambda path: path.name)
+def test_a_step_imports_only_what_its_image_has(path):
+    siblings = {step.stem for step in STEPS}
+    outside = {name.partition(".")[0] for name in imported(path)} - siblings - set(sys.stdlib_module_names)
+    assert outside <= IN_IMAGES
+
+
+def test_the_local_service_knows_nothing_of_this_pipeline():
+    allowed = ("pipeline.local", "pipeline.dag", "pipeline.durations", "pipeline.errors")
+    for path in (ROOT / "pipeline" / "local").rglob("*.py"):
+        for name in imported(path):
+            if name.startswith(("pipeline", "steps", "containers")):
+                assert name == "pipeline" or name.startswith(
+                    (*allowed, "pipeline.service_model", "pipeline.storage")
+                ), f"{path} imports {name}"
+        for word in ("Preprocess", "CreateModel ", "AccuracyGate", "sentiment", "evaluation.json"):
+            assert word not in path.read_text(), f"{path} names {word}"
