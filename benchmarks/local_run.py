@@ -102,7 +102,7 @@ def last_lines(home: Path, execution: str) -> list[str]:
     output = subprocess.run(
         show, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     ).stdout
-    return output.replace(str(home), ".pipeline").rstrip().splitlines()
+    return output.replace(str(home), ".pipeline").strip().splitlines()
 
 
 SCRIPT = "import sys; sys.exit(0)"

@@ -51,7 +51,7 @@ def example(result: dict[str, Any]) -> str:
 def graph() -> str:
     from pipeline.cli import show
 
-    return "```mermaid\n" + "\n".join(show.mermaid()) + "\n```"
+    return "```mermaid\n" + "\n".join(show.mermaid(show.compiled())) + "\n```"
 
 
 def rendered(text: str) -> str:

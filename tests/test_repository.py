@@ -1,4 +1,4 @@
-"""What is true of the repository as a whole: generated parts of the README, the lock, the direction of imports."""
+"""What is true of the whole repository: the README's generated parts, the lock, the direction of imports."""
 
 import ast
 import re

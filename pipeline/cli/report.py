@@ -1,5 +1,7 @@
 """The text that a run ends with: the numbers, what did not run and why, and the commands to type next."""
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,16 +50,24 @@ def _accuracy(outcome: Outcome) -> str:
 
 
 def _next(outcome: Outcome) -> Iterator[str]:
+    show = f"  {_python()} -m pipeline runs show {outcome.execution}"
     yield "next:"
     if outcome.endpoint:
-        yield '  python -m pipeline invoke "I laughed, I cried, I would see it again."'
-        yield f"  python -m pipeline runs show {outcome.execution}"
+        yield f'  {_python()} -m pipeline invoke "I laughed, I cried, I would see it again."'
+        yield show
         return
-    yield f"  python -m pipeline runs show {outcome.execution}"
-    gate_failed = outcome.accuracy is not None and outcome.accuracy < (outcome.threshold or 0)
-    if gate_failed:
-        yield "  python -m pipeline show   # the parameters that --set changes"
+    yield show
+    if outcome.accuracy is not None and outcome.accuracy < (outcome.threshold or 0):
+        yield f"  {_python()} -m pipeline show   # the parameters that --set changes"
     elif outcome.status != "Succeeded":
-        yield f"  python -m pipeline retry {outcome.execution}   # resumes: what succeeded does not run again"
+        yield f"  {_python()} -m pipeline retry {outcome.execution}   # what succeeded does not run again"
     else:
-        yield "  python -m pipeline.run --local --set ApprovalStatus=Approved   # to deploy the version"
+        yield f"  {_python()} -m pipeline.run --local --set ApprovalStatus=Approved   # to deploy the version"
+
+
+def _python() -> str:
+    """What to type for this interpreter: "python" where its environment is active, else its path."""
+    if os.environ.get("VIRTUAL_ENV") == sys.prefix:
+        return "python"
+    path, here = Path(sys.executable), Path.cwd()
+    return str(path.relative_to(here) if path.is_relative_to(here) else path)
