@@ -1,11 +1,12 @@
 """One finished epoch of training on disk: a safetensors file with the curve in its metadata, no pickle.
 
 The file is written beside and renamed: a kill at any moment leaves the epoch before or the one after, whole.
+Two trainings of the same fingerprint may run at once in one folder: both write the same epochs.
 """
 
 import json
 import os
-import shutil
+import uuid
 from pathlib import Path
 
 from safetensors import SafetensorError, safe_open
@@ -21,23 +22,23 @@ class Checkpoint:
     """The checkpoint of the training that `fingerprint` names; no other training finds it."""
 
     def __init__(self, folder: Path | None, fingerprint: str) -> None:
-        self.folder = folder / fingerprint if folder else None  # None: keep nothing
+        self.path = folder / f"{fingerprint}.safetensors" if folder else None  # None: keep nothing
 
     def save(self, model: nn.Module, best: Weights, optimizer: Optimizer, curve: Curve) -> None:
-        if not self.folder:
+        if not self.path:
             return
         tensors = {f"model.{name}": value for name, value in model.state_dict().items()}
         tensors |= {f"best.{name}": value for name, value in best.items()}
         for number, state in optimizer.state_dict()["state"].items():
             tensors |= {f"optimizer.{number}.{name}": value for name, value in state.items()}
-        self.folder.mkdir(parents=True, exist_ok=True)
-        beside = self.folder / "epoch.partial"
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        beside = self.path.with_suffix(f".{uuid.uuid4().hex}.partial")
         save_file(tensors, beside, metadata={"curve": json.dumps(curve)})
-        os.replace(beside, self.folder / "epoch.safetensors")
+        os.replace(beside, self.path)
 
     def load(self, model: nn.Module, optimizer: Optimizer) -> tuple[Curve, Weights]:
         """Put model and optimiser back; the curve and the best weights, both empty if nothing is there."""
-        path = self.folder / "epoch.safetensors" if self.folder else None
+        path = self.path
         if not path or not path.exists():
             return [], {}
         try:
@@ -57,8 +58,8 @@ class Checkpoint:
         return curve, _under("best.", tensors)
 
     def remove(self) -> None:
-        if self.folder and self.folder.exists():
-            shutil.rmtree(self.folder)
+        if self.path:
+            self.path.unlink(missing_ok=True)
 
 
 def _under(prefix: str, tensors: Weights) -> Weights:

@@ -184,7 +184,8 @@ def train_epoch(
     torch.manual_seed(options.seed * 1_000_003 + epoch)  # dropout
     draw = torch.Generator().manual_seed(options.seed * 1_000_003 + epoch)  # order
     batches = list(epoch_batches(split, options.batch_size, draw))
-    device, total, told = model.bias.device, 0.0, time.monotonic()
+    device, total = model.bias.device, 0.0
+    began = told = time.monotonic()
     for number, batch in enumerate(batches):
         ids = pad([split.reviews[row] for row in batch]).to(device)  # (batch, words)
         labels = split.labels[batch].to(device)  # (batch,)
@@ -201,7 +202,10 @@ def train_epoch(
         total += loss.item() / 2 * len(batch)
         if time.monotonic() - told > 10:
             told = time.monotonic()
-            print(f"epoch {epoch + 1} of {options.epochs}: batch {number + 1} of {len(batches)}", flush=True)
+            to_do = (options.epochs - epoch) * len(batches) - (number + 1)
+            left = (told - began) / (number + 1) * to_do
+            place = f"epoch {epoch + 1} of {options.epochs}: batch {number + 1} of {len(batches)}"
+            print(f"{place}, about {left:.0f} s left", flush=True)
     return total / len(split.reviews)
 
 

@@ -16,11 +16,11 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, aws_client, imdb_rows
 from pipeline.local import LocalSageMaker
 from pipeline.local.engine import EXECUTION, STEP
 from pipeline.local.store import Store
 from pipeline.storage import FolderStorage
+from shared import ROOT, aws_client, imdb_rows
 
 QUICK = ["Epochs=2", "VocabularySize=2000", "EmbeddingSize=8", "HiddenSize=8", "AccuracyThreshold=0.5"]
 JOBS = ["Preprocess", "Train", "Predict", "Evaluate"]

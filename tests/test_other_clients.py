@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from conftest import ROOT
+from shared import ROOT
 from test_end_to_end import ORDER, environment, run
 
 AWSCLI = "awscli==1.46.3"

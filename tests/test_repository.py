@@ -11,7 +11,7 @@ import pytest
 from packaging.requirements import Requirement
 
 from benchmarks.readme import README, rendered
-from conftest import ROOT
+from shared import ROOT
 
 # What each image of a step has besides Python; deploy.py is a Lambda function, whose image has boto3.
 IN_IMAGES = {"numpy", "pandas", "pyarrow", "torch", "safetensors", "nltk", "bs4", "boto3", "botocore"}

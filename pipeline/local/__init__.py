@@ -57,6 +57,7 @@ class LocalSageMaker:
         try:
             self._server = Server(application(self._backend), self._port)
         except OSError as error:
+            self._backend.store.close()
             raise UsageError(
                 f"cannot listen on 127.0.0.1:{self._port}: {error.strerror}; choose another --port"
             ) from error

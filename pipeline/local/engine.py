@@ -20,7 +20,7 @@ from pipeline.local.expressions import Scope
 from pipeline.local.operations import hosting
 from pipeline.local.parameters import bind
 from pipeline.local.steps import JOB_KINDS, Result, StepRun, request_of, run_step
-from pipeline.local.store import Document, is_alive, process_identity
+from pipeline.local.store import Document, is_alive
 
 EXECUTION = "PipelineExecution"
 STEP = "PipelineExecutionStep"
@@ -37,8 +37,7 @@ class Engine:
         self._threads: dict[str, threading.Thread] = {}
 
     def start(self, execution: str) -> None:
-        """Run an execution that the store holds, in the background."""
-        self.backend.store.update(EXECUTION, execution, Owner=process_identity())
+        """Run an execution that the store holds as this process's own, in the background."""
         thread = threading.Thread(
             target=Execution(self.backend, execution).run, name=f"execution-{execution}"
         )

@@ -14,8 +14,8 @@ import uuid
 import pytest
 
 import zoo
-from conftest import ROOT, aws_client
 from pipeline.local import LocalSageMaker
+from shared import ROOT, aws_client
 
 # The SDK warns of its own doings while it compiles.
 pytestmark = [
@@ -26,7 +26,7 @@ pytestmark = [
 PIPELINE = """
 import itertools, os, pathlib, signal, sys, time
 sys.path[:0] = [sys.argv[1], sys.argv[1] + "/tests"]
-from conftest import aws_client
+from shared import aws_client
 from pipeline.local import LocalSageMaker
 from pipeline.local.store import Store
 

@@ -6,10 +6,10 @@ import uuid
 
 import pytest
 
-from conftest import aws_client
 from pipeline.local import LocalSageMaker
 from pipeline.local.operations import LOGS, SAGEMAKER
 from pipeline.service_model import service as service_shapes
+from shared import aws_client
 
 ROLE = "arn:aws:iam::000000000000:role/Test"
 EMPTY = json.dumps({"Version": "2020-12-01", "Steps": []})

@@ -10,9 +10,9 @@ import uuid
 import pytest
 
 import zoo
-from conftest import aws_client
 from pipeline.local import LocalSageMaker
 from pipeline.storage import FolderStorage
+from shared import aws_client
 
 # The SDK warns of its own doings while it compiles.
 pytestmark = [

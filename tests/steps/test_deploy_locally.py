@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import deploy
-from conftest import aws_client
 from pipeline.local import LocalSageMaker
+from shared import aws_client
 
 # httpcore leaves the socket of a refused connection (a /ping too early) to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")

@@ -117,7 +117,7 @@ def test_a_pickle_in_place_of_a_checkpoint_is_not_executed(tmp_path, capsys):
     model = SentimentModel(Sizes(10, 1, 4, 3))
     optimizer = torch.optim.AdamW(model.parameters())
     (tmp_path / "name").mkdir()
-    (tmp_path / "name" / "epoch.safetensors").write_bytes(pickle.dumps(PlantedFile(tmp_path / "executed")))
+    (tmp_path / "name.safetensors").write_bytes(pickle.dumps(PlantedFile(tmp_path / "executed")))
     assert Checkpoint(tmp_path, "name").load(model, optimizer) == ([], {})
     assert "cannot be read" in capsys.readouterr().out and not (tmp_path / "executed").exists()
 

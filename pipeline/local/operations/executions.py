@@ -6,7 +6,7 @@ from pipeline.local.backend import Backend, arn, between, name_of, new_id, page
 from pipeline.local.engine import EXECUTION, STEP, request_stop
 from pipeline.local.operations import pipelines
 from pipeline.local.parameters import bind
-from pipeline.local.store import Document
+from pipeline.local.store import Document, process_identity
 
 _ENDED = ("Succeeded", "Failed", "Stopped")
 
@@ -45,6 +45,7 @@ def start(backend: Backend, request: Document) -> Document:
             ),
             "CreationTime": now,
             "LastModifiedTime": now,
+            "Owner": process_identity(),
         }
         document = {member: value for member, value in document.items() if value is not None}
         backend.store.put(EXECUTION, execution, document, parent=pipeline["PipelineName"])
@@ -115,6 +116,7 @@ def retry(backend: Backend, request: Document) -> Document:
             FailureReason=None,
             LastModifiedTime=backend.store.clock(),
             ParallelismConfiguration=parallelism,
+            Owner=process_identity(),
         )
         made.append(identity)
         return {"PipelineExecutionArn": execution["PipelineExecutionArn"]}
