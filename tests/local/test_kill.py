@@ -50,7 +50,8 @@ with LocalSageMaker(home) as service:
         ClientRequestToken="c" * 32,
     )
     started = client.start_pipeline_execution(PipelineName="zoo", ClientRequestToken="s" * 32)
-    while client.describe_pipeline_execution(**started)["PipelineExecutionStatus"] == "Executing":
+    arn = started["PipelineExecutionArn"]
+    while client.describe_pipeline_execution(PipelineExecutionArn=arn)["PipelineExecutionStatus"] == "Executing":
         time.sleep(0.02)
 print(next(count) - 1)
 """
