@@ -307,7 +307,7 @@ BAD_ARCHIVES = {
         lambda path: _archive(path, _review("aclImdb/train/pos/1_9.txt", bytes(200_000_000))),
         "1_9.txt",
     ),
-    "not IMDb": (lambda path: _archive(path, _review("holiday/beach.txt")), "aclImdb"),
+    "not IMDb": (lambda path: _archive(path, _review("holiday/beach.txt")), "not the IMDb archive"),
     "no archive": (lambda path: path.write_bytes(os.urandom(5000)) and path, "reviews.tar.gz"),
 }
 

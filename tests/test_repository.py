@@ -78,5 +78,5 @@ def test_the_local_service_knows_nothing_of_this_pipeline():
                 assert name == "pipeline" or name.startswith(
                     (*allowed, "pipeline.service_model", "pipeline.storage")
                 ), f"{path} imports {name}"
-        for word in ("Preprocess", "CreateModel ", "AccuracyGate", "sentiment", "evaluation.json"):
+        for word in ("Preprocess", "AccuracyGate", "sentiment", "evaluation.json"):
             assert word not in path.read_text(), f"{path} names {word}"

@@ -51,7 +51,8 @@ with LocalSageMaker(home) as service:
     )
     started = client.start_pipeline_execution(PipelineName="zoo", ClientRequestToken="s" * 32)
     arn = started["PipelineExecutionArn"]
-    while client.describe_pipeline_execution(PipelineExecutionArn=arn)["PipelineExecutionStatus"] == "Executing":
+    describe = client.describe_pipeline_execution
+    while describe(PipelineExecutionArn=arn)["PipelineExecutionStatus"] == "Executing":
         time.sleep(0.02)
 print(next(count) - 1)
 """
