@@ -74,8 +74,10 @@ class Definition:
         if not isinstance(body, dict) or not isinstance(body.get("Steps"), list):
             raise DefinitionError('the pipeline definition has no list "Steps"')
         parameters = {}
-        for parameter in body.get("Parameters") or []:
-            if parameter.get("Name") in parameters:
+        for parameter in _objects(body.get("Parameters") or [], "Parameters"):
+            if not isinstance(parameter.get("Name"), str):
+                raise DefinitionError(f"a parameter needs a Name; found {json.dumps(parameter)[:80]}")
+            if parameter["Name"] in parameters:
                 raise DefinitionError(f"parameter {parameter['Name']} is declared twice")
             parameters[parameter["Name"]] = parameter
         steps: dict[str, Step] = {}
@@ -117,14 +119,42 @@ class Definition:
         return path[path.index(path[-1]) :]
 
 
-def _flatten(steps: list[Any], branch: Branch | None) -> Iterator[Step]:
-    for body in steps:
-        if (
-            not isinstance(body, dict)
-            or not isinstance(body.get("Name"), str)
-            or not isinstance(body.get("Type"), str)
-        ):
+_STEP_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_MEMBER_TYPES = {
+    "Arguments": dict,
+    "CacheConfig": dict,
+    "DependsOn": list,
+    "RetryPolicies": list,
+    "PropertyFiles": list,
+    "OutputParameters": list,
+}
+
+
+def _objects(values: Any, place: str) -> list[dict[str, Any]]:
+    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+        raise DefinitionError(f"{place} is {json.dumps(values)[:80]}, not a list of objects")
+    return values
+
+
+def _flatten(steps: Any, branch: Branch | None) -> Iterator[Step]:
+    for body in _objects(steps, "a list of steps"):
+        name = body.get("Name")
+        if not isinstance(name, str) or not isinstance(body.get("Type"), str):
             raise DefinitionError(f"a step needs a Name and a Type; found {json.dumps(body)[:80]}")
+        if not _STEP_NAME.fullmatch(name):
+            raise DefinitionError(
+                f"step {name!r}: a name has 1 to 64 letters, digits, hyphens and underscores"
+            )
+        for member, kind in _MEMBER_TYPES.items():
+            if not isinstance(body.get(member, kind()), kind):
+                wanted = "an object" if kind is dict else "a list"
+                raise DefinitionError(
+                    f"step {name}: {member} is {json.dumps(body[member])[:80]}, not {wanted}"
+                )
+        for member in ("RetryPolicies", "PropertyFiles", "OutputParameters"):
+            _objects(body.get(member, []), f"step {name}: {member}")
+        if not all(isinstance(needed, str) for needed in body.get("DependsOn", [])):
+            raise DefinitionError(f"step {name}: DependsOn is not a list of step names")
         yield Step(body["Name"], body["Type"], body, branch)
         if body["Type"] == "Condition":
             arguments = body.get("Arguments", {})

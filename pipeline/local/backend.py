@@ -53,12 +53,20 @@ class Backend:
             raise Fault("ResourceNotFound", f"{label or kind} '{name_or_arn}' does not exist.")
         return found
 
-    def idempotent(self, operation: str, token: str, create: Callable[[], Document]) -> Document:
-        """The answer of the first call with this client token; a repeated call creates nothing."""
+    def idempotent(
+        self,
+        operation: str,
+        resource: str,
+        token: str,
+        create: Callable[[], Document],
+        exists: Callable[[Document], object] = bool,
+    ) -> Document:
+        """The answer of the first call for this resource with this client token; a repeated call creates
+        nothing, unless what the first one made is gone."""
         with self.store.transaction():
-            name = f"{operation}/{token}"
+            name = f"{operation}/{resource}/{token}"
             answer = self.store.get("ClientRequestToken", name)
-            if answer is None:
+            if answer is None or not exists(answer):
                 answer = create()
                 self.store.put("ClientRequestToken", name, answer)
         return answer

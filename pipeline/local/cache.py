@@ -73,7 +73,7 @@ class Cache:
         entry = {
             "Key": key,
             "Result": result,
-            "Outputs": sorted(_outputs(step.type, result["Properties"])),
+            "Outputs": sorted(filter(self._storage.exists, _outputs(step.type, result["Properties"]))),
             "Time": self._store.clock(),
         }
         with self._store.transaction():
@@ -152,7 +152,7 @@ def _short(value: str | None) -> str:
 
 
 def content_digest(path: Path) -> str:
-    """The hash of a file, or of a folder's relative names and contents in sorted order."""
+    """The hash of a file's name and content, or of a folder's relative names and contents in sorted order."""
     files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
     if not files:
         raise FileNotFoundError(path)
@@ -160,7 +160,8 @@ def content_digest(path: Path) -> str:
     for file in files:
         with file.open("rb") as stream:
             content = hashlib.file_digest(stream, "sha256").hexdigest()
-        digest.update(f"{file.relative_to(path).as_posix()}\0{content}\n".encode())
+        name = file.name if file == path else file.relative_to(path).as_posix()
+        digest.update(f"{name}\0{content}\n".encode())
     return f"sha256:{digest.hexdigest()}"
 
 

@@ -36,6 +36,7 @@ class Endpoints:
         self._lock = threading.Lock()
         self._starting: dict[str, threading.Lock] = {}
         self._changes: list[threading.Thread] = []
+        self._closing = threading.Event()
 
     def change(self, endpoint: str, config: str) -> None:
         """Bring an endpoint that is Creating or Updating to a configuration, in the background."""
@@ -47,7 +48,7 @@ class Endpoints:
         store = self._backend.store
         try:
             self._server(endpoint, config)
-        except PipelineError as error:
+        except Exception as error:  # whatever it is, the endpoint must not stay in change for ever
             with store.transaction():
                 document = store.get(hosting.ENDPOINT, endpoint) or {}
                 status = (
@@ -62,24 +63,21 @@ class Endpoints:
         store = self._backend.store
         store.update(hosting.ENDPOINT, endpoint, LastModifiedTime=store.clock(), Owner=None, **changes)
 
-    def _server(self, endpoint: str, config: str) -> ServedModel:
-        """The live server of an endpoint's configuration, started if need be; one start at a time an
-        endpoint."""
+    def _server(self, endpoint: str, config: str) -> tuple[ServedModel, str]:
+        """The live server of an endpoint's configuration, started if need be, and the name of its variant;
+        one start at a time an endpoint."""
+        document = hosting.describe_endpoint_config(self._backend, {"EndpointConfigName": config})
+        variant = document["ProductionVariants"][0]
         with self._lock:
             starting = self._starting.setdefault(endpoint, threading.Lock())
         with starting:
             server = self._servers.get((endpoint, config))
-            if server and server.alive:
-                return server
-            variant = hosting.describe_endpoint_config(self._backend, {"EndpointConfigName": config})[
-                "ProductionVariants"
-            ][0]
-            container = hosting.model_container(self._backend, variant["ModelName"])
-            name = f"endpoint-{endpoint}-{new_id(6)}"
-            server = self._servers[endpoint, config] = serve_model(
-                name, container, self._backend.job_context()
-            )
-            return server
+            if not server or not server.alive:
+                container = hosting.model_container(self._backend, variant["ModelName"])
+                name = f"endpoint-{endpoint}-{new_id(6)}"
+                context = self._backend.job_context(self._closing.is_set)
+                server = self._servers[endpoint, config] = serve_model(name, container, context)
+            return server, variant["VariantName"]
 
     def _retire(self, endpoint: str, keep: str | None = None) -> None:
         """Stop the servers of an endpoint's other configurations; they finish the requests they have."""
@@ -99,7 +97,7 @@ class Endpoints:
         import httpx
 
         try:
-            server = self._server(document["EndpointName"], document["EndpointConfigName"])
+            server, variant = self._server(document["EndpointName"], document["EndpointConfigName"])
             answer = server.client.post(
                 "/invocations",
                 content=body,
@@ -118,26 +116,24 @@ class Endpoints:
                 OriginalStatusCode=answer.status_code,
                 OriginalMessage=answer.text[:1024],
             )
-        return Answer(
-            answer.content, answer.headers.get("content-type", "application/octet-stream"), "AllTraffic"
-        )
+        media_type = answer.headers.get("content-type", "application/octet-stream")
+        return Answer(answer.content, media_type, variant)
 
     def recover(self) -> None:
         """Settle what a process that is gone left half done: a creation has failed, an update has not
         happened."""
         store = self._backend.store
-        for document in store.all(hosting.ENDPOINT):
-            if document["EndpointStatus"] in hosting.BUSY and not is_alive(document.get("Owner")):
-                status = "InService" if "EndpointConfigName" in document else "Failed"
-                self._settle(
-                    document["EndpointName"],
-                    EndpointStatus=status,
-                    FailureReason="interrupted: the process that was changing the endpoint ended",
-                )
+        with store.transaction():
+            for document in store.all(hosting.ENDPOINT):
+                if document["EndpointStatus"] in hosting.BUSY and not is_alive(document.get("Owner")):
+                    status = "InService" if "EndpointConfigName" in document else "Failed"
+                    reason = "interrupted: the process that was changing the endpoint ended"
+                    self._settle(document["EndpointName"], EndpointStatus=status, FailureReason=reason)
 
     def close(self, endpoint: str | None = None) -> None:
-        """Stop the servers of one endpoint, or of all once the changes under way have ended."""
+        """Stop the servers of one endpoint, or of all; a change under way fails."""
         if endpoint is None:
+            self._closing.set()
             for thread in self._changes:
                 thread.join()
         for name in [endpoint] if endpoint else {name for name, _ in list(self._servers)}:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline.dag import Reference, parse_get, path_tokens
-from pipeline.errors import ExpressionError, StepNotExecuted
+from pipeline.errors import ExpressionError, PipelineError, StepNotExecuted
 
 # In a list of AWS's, ['train'] picks the item whose name is train.
 _NAME_KEYS = ("OutputName", "InputName", "ChannelName", "MetricName", "Name")
@@ -70,7 +70,7 @@ def _json_get(body: dict[str, Any], scope: Scope) -> Any:
     uri = resolve(body["S3Uri"] if "S3Uri" in body else body["PropertyFile"], scope)
     try:
         document = json.loads(scope.read(uri))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, PipelineError) as error:
         raise ExpressionError(f"Std:JsonGet cannot read {uri}: {error}") from error
     return _walk(document, path_tokens(body["Path"].removeprefix("$")), f"{body['Path']} in {uri}")
 

@@ -45,11 +45,14 @@ class StepRun:
     def name(self) -> str:
         """A name as the pipeline service makes them: pipelines-<execution>-<step>-<random>, at most 63
         characters."""
-        return f"pipelines-{self.execution}-{self.step.name[:28]}-{new_id(10)}"
+        step = self.step.name[:28].replace("_", "-")  # a job's name may have no underscore
+        return f"pipelines-{self.execution}-{step}-{new_id(10)}"
 
 
 def request_of(run: StepRun, job_name: str) -> Document:
     """The step's arguments with every expression replaced. Raises StepFailed, naming the expression."""
+    if run.step.type == "Condition":  # its operands are resolved where they are compared
+        return {}
     execution = {**run.scope.execution, "TrainingJobName": job_name, "ProcessingJobName": job_name}
     scope = Scope(run.scope.parameters, execution, run.scope.steps, run.scope.read)
     try:

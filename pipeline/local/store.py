@@ -19,6 +19,7 @@ from typing import Any
 from pipeline.errors import StateFolderError
 
 FORMAT = 1  # of the tables below; a state folder of a newer format is refused
+RESERVE_BYTES = 256 * 1024
 Document = dict[str, Any]
 
 _TABLES = """
@@ -36,14 +37,19 @@ class Store:
 
     def __init__(self, home: Path, clock: Callable[[], float] = time.time) -> None:
         self.clock = clock
+        self._home = home
+        self._reserve = (
+            home / "reserve"
+        )  # given up when the disk is full, so that the end can be written down
         self._lock = threading.RLock()  # one connection, one thread at a time: a call takes microseconds
         try:
             home.mkdir(parents=True, exist_ok=True)
+            self._reserve.write_bytes(bytes(RESERVE_BYTES))
             self._connection = sqlite3.connect(
                 home / "state.db", timeout=30, isolation_level=None, check_same_thread=False
             )
             try:
-                self._prepare(home)
+                self._prepare()
             except BaseException:
                 self._connection.close()
                 raise
@@ -53,14 +59,14 @@ class Store:
                 "Free space or mend its permissions, or name another folder in PIPELINE_HOME."
             ) from error
 
-    def _prepare(self, home: Path) -> None:
+    def _prepare(self) -> None:
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = NORMAL")  # a kill loses nothing; a power cut, a second
         with self.transaction():
             found = self._connection.execute("PRAGMA user_version").fetchone()[0]
             if found > FORMAT:
                 raise StateFolderError(
-                    f"the state folder {home} has format {found}, written by a newer version of this "
+                    f"the state folder {self._home} has format {found}, written by a newer version of this "
                     f"project; this one reads up to {FORMAT}. Update the project, or name another folder "
                     "in PIPELINE_HOME."
                 )
@@ -79,17 +85,24 @@ class Store:
             if self._connection.in_transaction:
                 yield
                 return
-            self._connection.execute("BEGIN IMMEDIATE")
+            self._execute("BEGIN IMMEDIATE")
             try:
                 yield
-                self._connection.execute("COMMIT")
+                self._execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # SQLite itself has rolled back when the disk was full
+                    self._connection.execute("ROLLBACK")
                 raise
 
-    def _execute(self, statement: str, values: tuple[object, ...]) -> list[Any]:
+    def _execute(self, statement: str, values: tuple[object, ...] = ()) -> list[Any]:
         with self._lock:
-            return self._connection.execute(statement, values).fetchall()
+            try:
+                return self._connection.execute(statement, values).fetchall()
+            except sqlite3.OperationalError as error:  # no room, or another process holds it too long
+                self._reserve.unlink(missing_ok=True)
+                raise StateFolderError(
+                    f"cannot write {self._home / 'state.db'}: {error}; free some space"
+                ) from error
 
     def get(self, kind: str, name: str) -> Document | None:
         rows = self._execute("SELECT body FROM resources WHERE kind = ? AND name = ?", (kind, name))
@@ -118,11 +131,11 @@ class Store:
 
     def all(self, kind: str, parent: str | None = None) -> list[Document]:
         """All of a kind (under one parent), oldest first."""
-        rows = self._execute(
-            "SELECT body FROM resources WHERE kind = ? AND parent = coalesce(?, parent) "
-            "ORDER BY created, name",
-            (kind, parent),
-        )
+        if parent is None:
+            rows = self._execute("SELECT body FROM resources WHERE kind = ? ORDER BY created, name", (kind,))
+        else:
+            query = "SELECT body FROM resources WHERE kind = ? AND parent = ? ORDER BY created, name"
+            rows = self._execute(query, (kind, parent))
         return [json.loads(row[0]) for row in rows]
 
 
@@ -139,7 +152,10 @@ def is_alive(identity: list[float] | None) -> bool:
     if not identity:
         return False
     try:
-        started = psutil.Process(int(identity[0])).create_time()
+        process = psutil.Process(int(identity[0]))
+        if process.status() == psutil.STATUS_ZOMBIE:  # killed, and nobody has looked yet
+            return False
+        started = process.create_time()
     except psutil.NoSuchProcess:
         return False
     return (

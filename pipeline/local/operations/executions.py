@@ -3,7 +3,8 @@
 from pipeline.dag import Definition
 from pipeline.errors import Fault
 from pipeline.local.backend import Backend, arn, between, name_of, new_id, page
-from pipeline.local.engine import EXECUTION, STEP, request_stop
+from pipeline.local.engine import request_stop
+from pipeline.local.execution import EXECUTION, STEP
 from pipeline.local.operations import pipelines
 from pipeline.local.parameters import bind
 from pipeline.local.store import Document, process_identity
@@ -53,7 +54,8 @@ def start(backend: Backend, request: Document) -> Document:
         made.append(execution)
         return {"PipelineExecutionArn": document["PipelineExecutionArn"]}
 
-    answer = backend.idempotent("StartPipelineExecution", request["ClientRequestToken"], insert)
+    name, token = pipeline["PipelineName"], request["ClientRequestToken"]
+    answer = backend.idempotent("StartPipelineExecution", name, token, insert)
     for execution in made:
         backend.engine.start(execution)
     return answer
@@ -73,15 +75,29 @@ def _check_functions(backend: Backend, definition: Definition) -> None:
 def _check_selection(
     backend: Backend, pipeline: Document, definition: Definition, selection: Document
 ) -> None:
-    for each in selection["SelectedSteps"]:
-        if each["StepName"] not in definition.steps:
-            raise Fault("ValidationException", f"SelectedSteps: the pipeline has no step {each['StepName']}")
+    """What the selected steps need must be selected too, or have succeeded in the source execution."""
+    chosen = {each["StepName"] for each in selection["SelectedSteps"]}
+    for name in sorted(chosen - definition.steps.keys()):
+        raise Fault("ValidationException", f"SelectedSteps: the pipeline has no step {name}")
+    succeeded: dict[str, Document] = {}
     if "SourcePipelineExecutionArn" in selection:
         source = backend.find(EXECUTION, selection["SourcePipelineExecutionArn"], "Pipeline execution")
         if source["PipelineName"] != pipeline["PipelineName"]:
             raise Fault(
                 "ValidationException", "SourcePipelineExecutionArn is an execution of another pipeline"
             )
+        records = backend.store.all(STEP, parent=name_of(source["PipelineExecutionArn"]))
+        succeeded = {each["StepName"]: each for each in records if each["StepStatus"] == "Succeeded"}
+    for name in sorted(chosen):
+        for needed in sorted(definition.dependencies[name] - chosen - succeeded.keys()):
+            reason = f"step {name} needs {needed}, which is not selected and did not succeed in the source"
+            raise Fault("ValidationException", f"SelectedSteps: {reason} execution")
+        branch = definition.steps[name].branch
+        if branch and branch.condition not in chosen:
+            outcome = succeeded[branch.condition]["Properties"]["Outcome"]
+            if outcome != branch.outcome:
+                reason = f"step {name} is on the branch that was not taken: {branch.condition} was {outcome}"
+                raise Fault("ValidationException", f"SelectedSteps: {reason}")
 
 
 def stop(backend: Backend, request: Document) -> Document:
@@ -121,7 +137,7 @@ def retry(backend: Backend, request: Document) -> Document:
         made.append(identity)
         return {"PipelineExecutionArn": execution["PipelineExecutionArn"]}
 
-    answer = backend.idempotent("RetryPipelineExecution", request["ClientRequestToken"], resume)
+    answer = backend.idempotent("RetryPipelineExecution", identity, request["ClientRequestToken"], resume)
     for each in made:
         backend.engine.start(each)
     return answer

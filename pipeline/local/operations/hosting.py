@@ -3,6 +3,7 @@
 from typing import Any
 
 from pipeline.errors import Fault
+from pipeline.local import jobs
 from pipeline.local.backend import Backend, arn, between, page
 from pipeline.local.store import Document, process_identity
 
@@ -10,6 +11,15 @@ MODEL = "Model"
 CONFIG = "EndpointConfig"
 ENDPOINT = "Endpoint"
 BUSY = ("Creating", "Updating", "Deleting")
+KEPT = {  # members that are honoured, or have no effect on one machine; others are refused
+    "CreateModel": "ModelName PrimaryContainer Containers ExecutionRoleArn EnableNetworkIsolation VpcConfig "
+    "Tags",
+    "CreateEndpointConfig": "EndpointConfigName ProductionVariants ExecutionRoleArn KmsKeyId VpcConfig Tags",
+    "ProductionVariants": "VariantName ModelName InitialInstanceCount InstanceType InitialVariantWeight "
+    "VolumeSizeInGB ModelDataDownloadTimeoutInSeconds ContainerStartupHealthCheckTimeoutInSeconds",
+    "CreateEndpoint": "EndpointName EndpointConfigName Tags",
+    "UpdateEndpoint": "EndpointName EndpointConfigName",
+}
 
 
 def _insert(backend: Backend, kind: str, name: str, document: Document) -> Document:
@@ -23,6 +33,13 @@ def _insert(backend: Backend, kind: str, name: str, document: Document) -> Docum
             kind, name, {**document, f"{kind}Arn": the_arn, "CreationTime": backend.store.clock()}
         )
     return {f"{kind}Arn": the_arn}
+
+
+def _refuse_unknown(place: str, request: Document) -> None:
+    if unknown := sorted(request.keys() - set(KEPT[place].split())):
+        raise Fault(
+            "ValidationException", f"{place}: {', '.join(unknown)} is not supported by the local service"
+        )
 
 
 def _found(backend: Backend, kind: str, name: str) -> Document:
@@ -46,12 +63,14 @@ def _list(backend: Backend, kind: str, request: Document, member: str) -> Docume
 
 
 def create_model(backend: Backend, request: Document) -> Document:
+    _refuse_unknown("CreateModel", request)
     containers = request.get("Containers") or [
         request[member] for member in ["PrimaryContainer"] if member in request
     ]
     if len(containers) != 1:
         raise Fault("ValidationException", f"a model has one container here; this one has {len(containers)}")
-    container_of(backend, containers[0])
+    if problems := jobs.unsupported("Model", {"PrimaryContainer": container_of(backend, containers[0])}):
+        raise Fault("ValidationException", "; ".join(problems))
     return _insert(backend, MODEL, request["ModelName"], request)
 
 
@@ -94,11 +113,11 @@ def delete_model(backend: Backend, request: Document) -> Document:
 
 
 def create_endpoint_config(backend: Backend, request: Document) -> Document:
-    if len(request["ProductionVariants"]) != 1 or "ShadowProductionVariants" in request:
-        raise Fault(
-            "ValidationException", "a local endpoint has one production variant and no shadow variants"
-        )
+    _refuse_unknown("CreateEndpointConfig", request)
+    if len(request["ProductionVariants"]) != 1:
+        raise Fault("ValidationException", "a local endpoint has one production variant")
     for variant in request["ProductionVariants"]:
+        _refuse_unknown("ProductionVariants", variant)
         _found(backend, MODEL, variant["ModelName"])
     return _insert(backend, CONFIG, request["EndpointConfigName"], request)
 
@@ -118,6 +137,7 @@ def delete_endpoint_config(backend: Backend, request: Document) -> Document:
 
 
 def create_endpoint(backend: Backend, request: Document) -> Document:
+    _refuse_unknown("CreateEndpoint", request)
     _found(backend, CONFIG, request["EndpointConfigName"])
     document = {
         "EndpointName": request["EndpointName"],
@@ -131,11 +151,8 @@ def create_endpoint(backend: Backend, request: Document) -> Document:
 
 
 def update_endpoint(backend: Backend, request: Document) -> Document:
+    _refuse_unknown("UpdateEndpoint", request)
     _found(backend, CONFIG, request["EndpointConfigName"])
-    if unknown := set(request) - {"EndpointName", "EndpointConfigName"}:
-        raise Fault(
-            "ValidationException", f"UpdateEndpoint with {', '.join(sorted(unknown))} is not implemented here"
-        )
     with backend.store.transaction():
         endpoint = _found(backend, ENDPOINT, request["EndpointName"])
         _refuse_busy(endpoint)

@@ -2,7 +2,7 @@
 way in."""
 
 from pipeline.dag import Definition
-from pipeline.errors import DefinitionError, Fault, ObjectNotFound
+from pipeline.errors import Fault, PipelineError
 from pipeline.local.backend import Backend, arn, between, page
 from pipeline.local.check import check
 from pipeline.local.store import Document
@@ -12,7 +12,6 @@ KIND = "Pipeline"
 
 def create(backend: Backend, request: Document) -> Document:
     def insert() -> Document:
-        name = request["PipelineName"]
         if backend.store.get(KIND, name):
             raise Fault(  # in AWS's words: clients look for them
                 "ValidationException",
@@ -33,7 +32,9 @@ def create(backend: Backend, request: Document) -> Document:
         backend.store.put(KIND, name, document)
         return {"PipelineArn": document["PipelineArn"]}
 
-    return backend.idempotent("CreatePipeline", request["ClientRequestToken"], insert)
+    name = request["PipelineName"]
+    token = request["ClientRequestToken"]
+    return backend.idempotent("CreatePipeline", name, token, insert, lambda _: backend.store.get(KIND, name))
 
 
 def update(backend: Backend, request: Document) -> Document:
@@ -56,6 +57,8 @@ def _kept(request: Document) -> Document:
 def _definition(backend: Backend, request: Document) -> str:
     """The definition's text, given or read from storage. Raises a Fault for one that cannot run here."""
     location = request.get("PipelineDefinitionS3Location")
+    if not location and "PipelineDefinition" not in request:
+        raise Fault("ValidationException", "give PipelineDefinition or PipelineDefinitionS3Location")
     try:
         text: str = (
             backend.storage.read(f"s3://{location['Bucket']}/{location['ObjectKey']}").decode()
@@ -63,11 +66,7 @@ def _definition(backend: Backend, request: Document) -> str:
             else request["PipelineDefinition"]
         )
         check(Definition.parse(text))
-    except KeyError:
-        raise Fault(
-            "ValidationException", "give PipelineDefinition or PipelineDefinitionS3Location"
-        ) from None
-    except (DefinitionError, ObjectNotFound) as error:
+    except PipelineError as error:
         raise Fault("ValidationException", f"Unable to parse pipeline definition: {error}") from error
     return text
 
@@ -87,8 +86,7 @@ def list_all(backend: Backend, request: Document) -> Document:
 
 
 def delete(backend: Backend, request: Document) -> Document:
-    """The executions stay in the state folder, as their history; they are no longer listed under the
-    pipeline."""
+    """The executions stay in the state folder, as their history."""
     with backend.store.transaction():
         pipeline = backend.find(KIND, request["PipelineName"])
         running = [

@@ -86,9 +86,16 @@ def create_package(backend: Backend, request: Document) -> Document:
         return {"ModelPackageArn": document["ModelPackageArn"]}
 
     if "ClientToken" in request:
-        return backend.idempotent("CreateModelPackage", request["ClientToken"], insert)
+        group, token = request["ModelPackageGroupName"], request["ClientToken"]
+        return backend.idempotent(
+            "CreateModelPackage", group, token, insert, lambda answer: _there(backend, answer)
+        )
     with backend.store.transaction():
         return insert()
+
+
+def _there(backend: Backend, answer: Document) -> bool:
+    return backend.store.get(PACKAGE, name_of(answer["ModelPackageArn"])) is not None
 
 
 def describe_package(backend: Backend, request: Document) -> Document:
@@ -97,7 +104,10 @@ def describe_package(backend: Backend, request: Document) -> Document:
 
 def list_packages(backend: Backend, request: Document) -> Document:
     group = request.get("ModelPackageGroupName")
+    kind = request.get("ModelPackageType", "Versioned" if group else "Unversioned")
     rows = backend.store.all(PACKAGE, parent=name_of(group) if group else None)
+    if kind == "Unversioned":  # every package here is a version of a group
+        rows = []
     rows = between(rows, request, "CreationTime", "CreationTimeAfter", "CreationTimeBefore")
     rows = [
         row
