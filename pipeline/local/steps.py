@@ -1,22 +1,19 @@
 """What each type of step does: its resolved request in, its properties out.
 
-Jobs go to the runners; Model and RegisterModel are the same operations that a client would call; Lambda runs
-the function's file in a process of its own. Nothing here knows about order, retries or caching: that is
+Jobs go to the runners; Model and RegisterModel are the same operations that a client would call; Lambda calls
+the function. Nothing here knows about order, retries or caching: that is
 `engine.py`.
 """
 
 import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
 
 from pipeline import service_model
 from pipeline.dag import Step
 from pipeline.errors import ExpressionError, Fault, StepFailed
-from pipeline.local import jobs, lambda_runtime
-from pipeline.local.backend import ACCOUNT, REGION, Backend, arn, new_id
+from pipeline.local import functions, jobs
+from pipeline.local.backend import Backend, arn, new_id
 from pipeline.local.expressions import Scope, holds, resolve
 from pipeline.local.operations import hosting, registry
 from pipeline.local.store import Document
@@ -180,34 +177,10 @@ def _fail(run: StepRun, name: str, request: Document) -> Result:
 
 
 def _lambda(run: StepRun, name: str, request: Document) -> Result:
-    """Run the function's file with the request as its event. What it prints is its log."""
-    function_arn = str(run.step.body["FunctionArn"])
-    function = function_arn.rpartition(":")[2]
-    folder = run.backend.home / "jobs" / name
-    files = folder / "ml"
-    files.mkdir(parents=True)
-    (files / "event.json").write_text(json.dumps(request))
-    job = jobs.Job(
-        name=name,
-        folder=files,
-        image=function_arn,
-        command=("python3", lambda_runtime.__file__, str(run.backend.functions[function]), "/opt/ml"),
-        environment=_lambda_environment(run.backend, function),
-        network=True,
-        max_seconds=600,  # the limit of a Lambda step
-        log=folder / "log.txt",
-    )
-    run.started({"Lambda": {"Arn": function_arn, "OutputParameters": []}})
-    outcome = run.backend.runner.run(job, lambda line: None, run.stopping)
-    if outcome.timed_out:
-        raise StepFailed(
-            f"{function} did not end within {job.max_seconds:.0f} seconds, the limit of a Lambda step"
-        )
-    answer = _answer(files / "answer.json")
-    if outcome.exit_code != 0 or not isinstance(answer, dict):
-        unclear = f"it answered {answer!r} (exit code {outcome.exit_code}), not an object"
-        reason = answer.get("errorMessage", unclear) if isinstance(answer, dict) else unclear
-        raise StepFailed(f"{function}: {reason}")
+    arn_of_function = str(run.step.body["FunctionArn"])
+    function = arn_of_function.rpartition(":")[2]
+    run.started({"Lambda": {"Arn": arn_of_function, "OutputParameters": []}})
+    answer = functions.invoke(run.backend, name, function, request, run.stopping)
     values = {}
     for output in run.step.body.get("OutputParameters") or []:
         if output["OutputName"] not in answer:
@@ -216,28 +189,8 @@ def _lambda(run: StepRun, name: str, request: Document) -> Result:
             )
         values[output["OutputName"]] = answer[output["OutputName"]]
     shown = [{"Name": key, "Value": str(value)} for key, value in values.items()]
-    return Result({"OutputParameters": values}, {"Lambda": {"Arn": function_arn, "OutputParameters": shown}})
-
-
-def _lambda_environment(backend: Backend, function: str) -> dict[str, str]:
-    return {
-        "AWS_LAMBDA_FUNCTION_NAME": function,
-        "AWS_REGION": REGION,
-        "AWS_DEFAULT_REGION": REGION,
-        "AWS_ACCESS_KEY_ID": "local",
-        "AWS_SECRET_ACCESS_KEY": "local",
-        "AWS_ACCOUNT_ID": ACCOUNT,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_ENDPOINT_URL_SAGEMAKER": backend.url,
-        "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": backend.url,
-    }
-
-
-def _answer(path: Path) -> Any:
-    try:
-        return json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
+    metadata = {"Lambda": {"Arn": arn_of_function, "OutputParameters": shown}}
+    return Result({"OutputParameters": values}, metadata)
 
 
 _OTHERS: dict[str, Callable[[StepRun, str, Document], Result]] = {
