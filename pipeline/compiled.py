@@ -1,7 +1,8 @@
 """The compiled definition, kept in the state folder: importing the SDK and compiling take 3 s.
 
-Compiling is pure, so the text depends only on the sources that compile, the SDK's version, the settings and
-the hashes of the code; all of them make up the file's name, and a kept file is never stale.
+Compiling is pure: the text follows from the modules that compile, the versions of the SDK's distributions,
+the settings and the hashes of the code. All of these make up the file's name, so that a change of any of them
+compiles anew; only an SDK that was edited in place would go unseen.
 """
 
 import hashlib
@@ -13,17 +14,22 @@ from collections.abc import Mapping
 from importlib.metadata import version
 from pathlib import Path
 
-from pipeline import definition, parameters, sdk
+from pipeline import definition, parameters, sdk, settings
 from pipeline.settings import Settings
 
+MODULES = (definition, parameters, sdk, settings)
+DISTRIBUTIONS = ("sagemaker", "sagemaker-core", "sagemaker-mlops", "sagemaker-serve", "sagemaker-train")
 
-def file_of(settings: Settings, code: Mapping[str, str], home: Path) -> Path:
+
+def file_of(config: Settings, code: Mapping[str, str], home: Path) -> Path:
     """Where the definition of these settings and this code is kept, if it is."""
-    digest = hashlib.sha256(version("sagemaker").encode())
-    for module in (definition, parameters, sdk):
-        digest.update(inspect.getsource(module).encode())
-    digest.update(settings.model_dump_json().encode())
-    digest.update(json.dumps(code, sort_keys=True).encode())
+    inputs = {
+        "modules": [inspect.getsource(module) for module in MODULES],
+        "versions": [version(name) for name in DISTRIBUTIONS],
+        "settings": config.model_dump(mode="json"),
+        "code": dict(code),
+    }
+    digest = hashlib.sha256(json.dumps(inputs, sort_keys=True).encode())
     return home / "definitions" / f"{digest.hexdigest()}.json"
 
 

@@ -1,6 +1,11 @@
 """The kept definition: found again for the same inputs, and for no others."""
 
+import ast
+import inspect
+from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from pipeline import compiled, settings
 
@@ -18,6 +23,37 @@ def test_the_same_inputs_find_what_was_kept_and_other_inputs_do_not(tmp_path: Pa
     other_settings = settings.load("local", {"accuracy_threshold": 0.5}, variables={})
     assert not compiled.file_of(other_settings, CODE, tmp_path).exists()
     assert not compiled.file_of(config, {**CODE, "train.py": "s3://bucket/code/3"}, tmp_path).exists()
+
+
+def test_another_version_of_any_part_of_the_sdk_compiles_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = settings.load("local", variables={})
+    files = {compiled.file_of(config, CODE, tmp_path)}
+    for changed in compiled.DISTRIBUTIONS:
+        monkeypatch.setattr(compiled, "version", lambda name, c=changed: "2" if name == c else "1")
+        files.add(compiled.file_of(config, CODE, tmp_path))
+    assert len(files) == 1 + len(compiled.DISTRIBUTIONS)
+
+
+def test_all_that_compiles_is_in_the_name() -> None:
+    """The project's modules and the SDK's distributions that are imported on the way to a definition."""
+    imported = {name for module in compiled.MODULES for name in _imports(inspect.getsource(module))}
+    modules = {module.__name__ for module in compiled.MODULES}
+    assert {name for name in imported if name.startswith("pipeline.")} - modules == {"pipeline.errors"}
+    distributions = {"-".join(name.split(".")[:2]) for name in imported if name.startswith("sagemaker.")}
+    assert {*distributions, "sagemaker"} == set(compiled.DISTRIBUTIONS)
+
+
+def _imports(source: str) -> Iterator[str]:
+    """The modules that a source imports; of `from pipeline import x`, pipeline.x."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module == "pipeline":
+            yield from (f"pipeline.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
 
 
 def test_a_definition_may_be_kept_twice(tmp_path: Path) -> None:
