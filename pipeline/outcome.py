@@ -5,7 +5,9 @@ show` says of an old execution what its run said.
 """
 
 import json
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from datetime import timedelta
 from typing import Any
 
 from pipeline import control
@@ -38,8 +40,9 @@ class Outcome:
     threshold: float | None
     model_package_version: int | None
     approval_status: str | None
-    endpoint: str | None
-    seconds: float
+    endpoint: str | None  # that serves the version; none where the deployment was refused or failed
+    deployment: dict[str, str] | None  # what Deploy answered: status, endpoint_name, message
+    seconds: float  # in which steps ran
     steps: list[StepOutcome]
 
     def as_json(self) -> str:
@@ -54,7 +57,8 @@ def of(clients: Any, arn: str) -> Outcome:
     evaluation = _evaluation(clients, ran.get(EVALUATION[0]))
     metrics = evaluation.get("binary_classification_metrics", {}).get("accuracy", {})
     package = _package(clients.sagemaker, ran.values())
-    seconds = (described["LastModifiedTime"] - described["CreationTime"]).total_seconds()
+    deployment = _deployment(ran.values())
+    live = deployment.get("status") in ("Deployed", "AlreadyLive")
     interval = (metrics.get("lower"), metrics.get("upper"))
     return Outcome(
         status=described["PipelineExecutionStatus"],
@@ -66,8 +70,9 @@ def of(clients: Any, arn: str) -> Outcome:
         threshold=_threshold(clients.sagemaker, arn),
         model_package_version=package.get("ModelPackageVersion"),
         approval_status=package.get("ModelApprovalStatus"),
-        endpoint=_endpoint(ran.values()),
-        seconds=round(seconds, 1),
+        endpoint=deployment.get("endpoint_name") if live else None,
+        deployment=deployment or None,
+        seconds=round(_seconds(ran.values()), 1),
         steps=_steps(clients, arn, definition, ran),
     )
 
@@ -115,7 +120,7 @@ def _threshold(sagemaker: Any, arn: str) -> float | None:
     return float(values["AccuracyThreshold"]) if "AccuracyThreshold" in values else None
 
 
-def _package(sagemaker: Any, ran: Any) -> dict[str, Any]:
+def _package(sagemaker: Any, ran: Iterable[Step]) -> dict[str, Any]:
     for step in ran:
         if step.status == "Succeeded" and "RegisterModel" in step.metadata:
             try:
@@ -128,13 +133,21 @@ def _package(sagemaker: Any, ran: Any) -> dict[str, Any]:
     return {}
 
 
-def _endpoint(ran: Any) -> str | None:
-    """The endpoint that serves the version now; nothing when the deployment was refused or failed."""
+def _deployment(ran: Iterable[Step]) -> dict[str, str]:
     for step in ran:
         if step.status == "Succeeded" and "Lambda" in step.metadata:
-            values = {
+            return {
                 found["Name"]: found["Value"] for found in step.metadata["Lambda"].get("OutputParameters", [])
             }
-            if values.get("status") in ("Deployed", "AlreadyLive"):
-                return values.get("endpoint_name")
-    return None
+    return {}
+
+
+def _seconds(ran: Iterable[Step]) -> float:
+    """How long steps ran; those that ran at the same time count once, and the days before a retry not at
+    all."""
+    total, until = timedelta(), None
+    for began, ended in sorted((step.started, step.ended) for step in ran if step.started and step.ended):
+        if until is None or ended > until:
+            total += ended - (began if until is None else max(began, until))
+            until = ended
+    return total.total_seconds()

@@ -19,8 +19,10 @@ def lines(outcome: Outcome, log_folder: Path) -> Iterator[str]:
             yield f"gate        {gate}: the threshold is {outcome.threshold:g}"
     if outcome.model_package_version is not None:
         yield f"model       version {outcome.model_package_version}, {outcome.approval_status}"
-    if outcome.status == "Succeeded":
-        yield f"endpoint    {outcome.endpoint or 'not deployed'}"
+    if outcome.endpoint:
+        yield f"endpoint    {outcome.endpoint}"
+    elif outcome.deployment:
+        yield f"endpoint    not deployed: {outcome.deployment.get('message', 'no reason was given')}"
     yield f"logs        {log_folder}"
     yield ""
     yield from _next(outcome)
@@ -50,19 +52,21 @@ def _accuracy(outcome: Outcome) -> str:
 
 
 def _next(outcome: Outcome) -> Iterator[str]:
-    show = f"  {_python()} -m pipeline runs show {outcome.execution}"
+    pipeline, execution = f"  {_python()} -m pipeline", outcome.execution
+    deployment = (outcome.deployment or {}).get("status")
     yield "next:"
-    if outcome.endpoint:
-        yield f'  {_python()} -m pipeline invoke "I laughed, I cried, I would see it again."'
-        yield show
-        return
-    yield show
-    if outcome.accuracy is not None and outcome.accuracy < (outcome.threshold or 0):
-        yield f"  {_python()} -m pipeline show   # the parameters that --set changes"
+    if outcome.endpoint or deployment == "Superseded":
+        whose = "" if outcome.endpoint else "   # the newer version answers"
+        yield f'{pipeline} invoke "I laughed, I cried, I would see it again."{whose}'
+    yield f"{pipeline} runs show {execution}"
+    if outcome.status in ("Executing", "Stopping"):
+        yield f"{pipeline} stop {execution}"
+    elif outcome.accuracy is not None and outcome.accuracy < (outcome.threshold or 0):
+        yield f"{pipeline} show   # the parameters that --set changes"
     elif outcome.status != "Succeeded":
-        yield f"  {_python()} -m pipeline retry {outcome.execution}   # what succeeded does not run again"
-    else:
-        yield f"  {_python()} -m pipeline.run --local --set ApprovalStatus=Approved   # to deploy the version"
+        yield f"{pipeline} retry {execution}   # what succeeded does not run again"
+    elif deployment == "NotApproved":
+        yield f"{pipeline}.run --local --set ApprovalStatus=Approved   # to deploy the version"
 
 
 def _python() -> str:

@@ -26,9 +26,12 @@ EVALUATION = {
 }
 
 
-def ran(name: str, status: str = "Succeeded", **more: Any) -> dict[str, Any]:
-    end = START + timedelta(seconds=2)
-    return {"StepName": name, "StepStatus": status, "StartTime": START, "EndTime": end, **more}
+def ran(
+    name: str, status: str = "Succeeded", begin: float = 0, seconds: float = 2, **more: Any
+) -> dict[str, Any]:
+    start = START + timedelta(seconds=begin)
+    end = start + timedelta(seconds=seconds)
+    return {"StepName": name, "StepStatus": status, "StartTime": start, "EndTime": end, **more}
 
 
 def execution(tmp_path: Path, status: str, steps: list[dict[str, Any]], reason: str = "") -> Clients:
@@ -36,7 +39,6 @@ def execution(tmp_path: Path, status: str, steps: list[dict[str, Any]], reason: 
     storage = FolderStorage(tmp_path / "s3")
     (tmp_path / "evaluation.json").write_text(json.dumps(EVALUATION))
     storage.put(tmp_path / "evaluation.json", "s3://bucket/evaluation/evaluation.json")
-    times = {"CreationTime": START, "LastModifiedTime": START + timedelta(seconds=30)}
     failure = {"FailureReason": reason} if reason else {}
     graph = {"Steps": [{"Name": name, "Type": kind, "Arguments": {}} for name, kind in STEPS]}
     output = {
@@ -70,7 +72,7 @@ def execution(tmp_path: Path, status: str, steps: list[dict[str, Any]], reason: 
         raise Refused("ResourceNotFoundException")
 
     sagemaker = {
-        "DescribePipelineExecution": lambda _: {"PipelineExecutionStatus": status, **times, **failure},
+        "DescribePipelineExecution": lambda _: {"PipelineExecutionStatus": status, **failure},
         "DescribePipelineDefinitionForExecution": lambda _: {"PipelineDefinition": json.dumps(graph)},
         "ListPipelineExecutionSteps": lambda _: {"PipelineExecutionSteps": steps},
         "ListPipelineParametersForExecution": lambda _: {"PipelineParameters": parameters},
@@ -85,9 +87,10 @@ EVALUATED = ran("Evaluate", Metadata={"ProcessingJob": {"Arn": JOB}})
 REGISTERED = ran("Register", Metadata={"RegisterModel": {"Arn": PACKAGE}})
 
 
-def deployed(status: str) -> dict[str, Any]:
-    answer = [{"Name": "status", "Value": status}, {"Name": "endpoint_name", "Value": "sentiment"}]
-    return ran("Deploy", Metadata={"Lambda": {"Arn": "function", "OutputParameters": answer}})
+def deployed(status: str, message: str = "so it is") -> dict[str, Any]:
+    answer = {"status": status, "endpoint_name": "sentiment", "message": message}
+    output = [{"Name": name, "Value": value} for name, value in answer.items()]
+    return ran("Deploy", Metadata={"Lambda": {"Arn": "function", "OutputParameters": output}})
 
 
 def text(result: Outcome) -> str:
@@ -107,7 +110,8 @@ def test_a_run_that_deployed(tmp_path: Path) -> None:
         "model_package_version": 7,
         "approval_status": "Approved",
         "endpoint": "sentiment",
-        "seconds": 30.0,
+        "deployment": {"status": "Deployed", "endpoint_name": "sentiment", "message": "so it is"},
+        "seconds": 2.0,
         "steps": [
             *(
                 {
@@ -139,12 +143,54 @@ def test_a_run_that_deployed(tmp_path: Path) -> None:
     assert len([line for line in shown.splitlines() if re.match(r"  \S*python\S* -m pipeline", line)]) == 2
 
 
-def test_a_version_that_waits_for_approval_is_not_said_to_be_deployed(tmp_path: Path) -> None:
-    result = outcome.of(
-        execution(tmp_path, "Succeeded", [EVALUATED, REGISTERED, deployed("NotApproved")]), ARN
-    )
+@pytest.mark.parametrize(
+    ("status", "hint"),
+    [
+        ("NotApproved", "-m pipeline.run --local --set ApprovalStatus=Approved   # to deploy the version"),
+        (
+            "Superseded",
+            '-m pipeline invoke "I laughed, I cried, I would see it again."   # the newer version',
+        ),
+    ],
+)
+def test_a_version_that_was_not_deployed_has_the_reason_and_the_hint_that_fits(
+    tmp_path: Path, status: str, hint: str
+) -> None:
+    steps = [EVALUATED, REGISTERED, deployed(status, "version 7 is not what you think")]
+    result = outcome.of(execution(tmp_path, "Succeeded", steps), ARN)
     assert result.endpoint is None
-    assert "endpoint    not deployed" in text(result)
+    shown = text(result)
+    assert "endpoint    not deployed: version 7 is not what you think" in shown.splitlines()
+    assert hint in shown
+    assert ("ApprovalStatus" in shown) == (status == "NotApproved")
+
+
+def test_the_hint_for_a_run_that_goes_on_is_how_to_stop_it(tmp_path: Path) -> None:
+    shown = text(outcome.of(execution(tmp_path, "Executing", [EVALUATED]), ARN))
+    assert "-m pipeline stop abcdefghijkl" in shown
+    assert "retry" not in shown
+
+
+@pytest.mark.parametrize(
+    ("intervals", "seconds"),
+    [
+        ([], 0),
+        ([(0, 60), (60, 30), (90, 9.5)], 99.5),  # one after the other
+        ([(0, 60), (10, 20), (50, 20)], 70),  # at the same time
+        ([(0, 60), (500_000, 5)], 65),  # retried days later
+    ],
+)
+def test_the_seconds_of_an_execution_are_those_in_which_steps_ran(
+    tmp_path: Path, intervals: list[tuple[float, float]], seconds: float
+) -> None:
+    names = [name for name, _ in STEPS]
+    steps = [
+        ran(name, begin=begin, seconds=length)
+        for name, (begin, length) in zip(names, intervals, strict=False)
+    ]
+    result = outcome.of(execution(tmp_path, "Succeeded", steps), ARN)
+    assert result.seconds == seconds
+    assert result.seconds >= max((step.seconds or 0 for step in result.steps), default=0)
 
 
 def test_a_failed_run_gives_its_reason_and_the_command_that_resumes_it(tmp_path: Path) -> None:
@@ -166,5 +212,5 @@ def test_an_evaluation_that_is_no_longer_in_storage_is_no_error(tmp_path: Path) 
 
 @pytest.mark.parametrize(("accuracy", "gate"), [(0.88, "passed"), (0.8799, "not passed")])
 def test_the_gate_passes_at_the_threshold(accuracy: float, gate: str) -> None:
-    result = Outcome("Failed", None, "x", accuracy, None, 10, 0.88, None, None, None, 1.0, steps=[])
+    result = Outcome("Failed", None, "x", accuracy, None, 10, 0.88, None, None, None, None, 1.0, steps=[])
     assert f"gate        {gate}: the threshold is 0.88" in list(report.lines(result, Path("logs")))
