@@ -1,18 +1,15 @@
-"""Pipelines and their executions: upsert, start, stop, retry, and watching one until it ends.
+"""Pipelines and their executions: upsert, start, stop, retry, and what the service says of one.
 
-Written once, against boto3's SageMaker and CloudWatch Logs clients. Time and sleep are handed in. Watching
-polls, because the service pushes nothing; it reports each change once, in the order in which things
-happened.
+Written once, against boto3's SageMaker and CloudWatch Logs clients. Nothing here waits; `watch.py` does.
 """
 
 import json
-import time
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pipeline.errors import DefinitionError, NotFound, WaitTimeout
+from pipeline.errors import DefinitionError, NotFound
 from pipeline.parameters import Value
 
 ENDED = ("Succeeded", "Failed", "Stopped", "CompletedWithFailures")
@@ -50,26 +47,6 @@ class Step:
             if kind in self.metadata:
                 return kind, self.metadata[kind]["Arn"].rpartition("/")[2]
         return None
-
-
-@dataclass(frozen=True)
-class StepChanged:
-    step: Step
-
-
-@dataclass(frozen=True)
-class LogLine:
-    step: str
-    line: str
-
-
-@dataclass(frozen=True)
-class StatusChanged:
-    status: str
-    reason: str  # of a failure
-
-
-Event = StepChanged | LogLine | StatusChanged
 
 
 def upsert(sagemaker: Any, name: str, definition: str, role: str) -> str:
@@ -113,6 +90,24 @@ def start(sagemaker: Any, name: str, values: Mapping[str, Value], token: str) ->
     )
     arn: str = answer["PipelineExecutionArn"]
     return arn
+
+
+def retry(clients: Any, arn: str) -> frozenset[str]:
+    """Go on with an execution that failed or was stopped. Returns the steps that had succeeded before, which
+    do not run again.
+
+    Raises NotFound for an execution that does not exist.
+    """
+    describe(clients.sagemaker, arn)
+    done = frozenset(step.name for step in steps(clients, arn) if step.status == "Succeeded")
+    clients.sagemaker.retry_pipeline_execution(PipelineExecutionArn=arn)
+    return done
+
+
+def stop(sagemaker: Any, arn: str) -> None:
+    """Ask an execution to stop; its running steps end as Stopped. Raises NotFound."""
+    describe(sagemaker, arn)
+    sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn)
 
 
 def describe(sagemaker: Any, arn: str) -> dict[str, Any]:
@@ -168,51 +163,6 @@ def cached_since(clients: Any, step: Step) -> str:
     return f"cached, since {original.ended.astimezone():%Y-%m-%d %H:%M:%S}"
 
 
-def watch(
-    clients: Any,
-    arn: str,
-    poll_seconds: float,
-    timeout: float,
-    sleep: Callable[[float], None] = time.sleep,
-    clock: Callable[[], float] = time.monotonic,
-) -> Iterator[Event]:
-    """Yield each change once until the execution has ended. Raises WaitTimeout after `timeout` seconds."""
-    deadline = clock() + timeout
-    known: dict[str, str] = {}  # step -> its status when last seen
-    tails: dict[str, LogTail] = {}
-    status = ""
-    while True:
-        described = describe(clients.sagemaker, arn)  # before the steps: when it has ended, they are final
-        before, status = status, described["PipelineExecutionStatus"]
-        if status != before and status not in ENDED:
-            yield StatusChanged(status, "")
-        for step in steps(clients, arn):
-            seen, known[step.name] = known.get(step.name), step.status
-            if step.status != seen and step.status not in ENDED:
-                yield StepChanged(step)
-            if step.job and not step.cached_from and seen not in ENDED:
-                kind, job = step.job
-                tail = tails.setdefault(job, LogTail(clients.logs, _LOG_GROUPS[kind], f"{job}/"))
-                yield from (LogLine(step.name, line) for line in tail.read())
-            if step.status != seen and step.status in ENDED:
-                yield StepChanged(_explained(clients, arn, step))
-        if status in ENDED:
-            yield StatusChanged(status, described.get("FailureReason", ""))
-            return
-        if clock() >= deadline:
-            raise WaitTimeout(
-                f"execution {execution_id(arn)} was still {status} after {timeout:g} s; "
-                f"see: python -m pipeline runs show {execution_id(arn)}"
-            )
-        sleep(poll_seconds)
-
-
-def _explained(clients: Any, arn: str, step: Step) -> Step:
-    if step.cached_from:
-        return replace(step, note=cached_since(clients, step))
-    return replace(step, note=notes(clients, arn).get(step.name, ""))
-
-
 class LogTail:
     """The lines of a log that have come since the last look. A log that is not there (yet) has none."""
 
@@ -241,9 +191,12 @@ class LogTail:
             self._tokens[name] = answer["nextForwardToken"]
 
 
+def log_of(clients: Any, job: tuple[str, str]) -> LogTail:
+    """The log of a job, as Step.job names it."""
+    kind, name = job
+    return LogTail(clients.logs, _LOG_GROUPS[kind], f"{name}/")
+
+
 def log(clients: Any, step: Step) -> list[str]:
     """The whole log of a step's job."""
-    if step.job is None:
-        return []
-    kind, job = step.job
-    return LogTail(clients.logs, _LOG_GROUPS[kind], f"{job}/").read()
+    return log_of(clients, step.job).read() if step.job else []

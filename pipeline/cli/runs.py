@@ -52,17 +52,14 @@ def retry(execution: str, as_json: bool, timeout: float) -> int:
     config, home = settings.load("local"), sessions.state_folder()
     with sessions.connect(config, home) as clients:
         arn = _arn(config, execution)
-        control.describe(clients.sagemaker, arn)
-        clients.sagemaker.retry_pipeline_execution(PipelineExecutionArn=arn)
-        return follow.follow(clients, arn, config, home, as_json, timeout)
+        done = control.retry(clients, arn)
+        return follow.follow(clients, arn, config, home, as_json, timeout, done)
 
 
 def stop(execution: str) -> None:
     config = settings.load("local")
     with sessions.connect(config, sessions.state_folder()) as clients:
-        arn = _arn(config, execution)
-        control.describe(clients.sagemaker, arn)
-        clients.sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn)
+        control.stop(clients.sagemaker, _arn(config, execution))
     print(f"{execution} is stopping")
 
 

@@ -6,8 +6,9 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from pipeline.control import ENDED, Event, LogLine, StatusChanged, Step, StepChanged
+from pipeline.control import ENDED, Step
 from pipeline.dag import Definition
+from pipeline.watch import Event, LogLine, StatusChanged, StepChanged
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -49,6 +50,8 @@ class PlainView:
         elif isinstance(event, LogLine):
             if _EPOCH.match(event.line):
                 self._line(f"{event.step}: {event.line}")
+        elif event.before:
+            self._line(f"{event.step.name}: done before")
         else:
             step = event.step
             self._line(f"{step.name}: {describe(step)}")

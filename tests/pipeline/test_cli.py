@@ -13,9 +13,10 @@ import pytest
 from pipeline import run
 from pipeline.cli.errors import reported
 from pipeline.cli.view import LiveView, PlainView, View, view
-from pipeline.control import LogLine, StatusChanged, Step, StepChanged
+from pipeline.control import Step
 from pipeline.dag import Definition
 from pipeline.errors import AwsRefused, DataError, PipelineError, StateFolderError, WaitTimeout
+from pipeline.watch import LogLine, StatusChanged, StepChanged
 
 ROOT = Path(__file__).parent.parent.parent
 HEAVY = ("boto3", "botocore", "sagemaker", "torch", "pandas", "uvicorn", "rich", "pydantic")
@@ -129,7 +130,8 @@ def test_a_defect_keeps_its_stack_trace() -> None:
 
 START = datetime(2026, 11, 25, 12, tzinfo=UTC)
 DEFINITION = Definition.parse(
-    '{"Steps": [{"Name": "Prepare", "Type": "Processing"}, {"Name": "Train", "Type": "Training"}]}'
+    '{"Steps": [{"Name": "Fetch", "Type": "Processing"}, {"Name": "Prepare", "Type": "Processing"},'
+    ' {"Name": "Train", "Type": "Training"}]}'
 )
 
 
@@ -142,6 +144,7 @@ def state(name: str, status: str, seconds: float | None = None, **more: str) -> 
 
 EVENTS = [
     StatusChanged("Executing", ""),
+    StepChanged(state("Fetch", "Succeeded", 7.6), before=True),
     StepChanged(state("Prepare", "Succeeded", 0, cached="arn", note="cached, since 2026-11-24 10:00:00")),
     StepChanged(state("Train", "Executing")),
     LogLine("Train", "loading"),
@@ -165,6 +168,7 @@ def test_elsewhere_than_on_a_terminal_each_change_is_a_line() -> None:
     list(play(shown))
     assert [line.partition("  ")[2] for line in stream.getvalue().splitlines()] == [
         "execution Executing",
+        "Fetch: done before",
         "Prepare: cached, since 2026-11-24 10:00:00",
         "Train: Executing",
         "Train: epoch=1 train_loss=0.5",
@@ -187,6 +191,7 @@ def test_on_a_terminal_there_is_a_row_for_each_step(monkeypatch: pytest.MonkeyPa
     assert isinstance(shown, LiveView)
     list(play(shown))
     last = terminal.getvalue()[terminal.getvalue().rindex("Step") :]
+    assert "7.6 s" in last
     assert "Cached" in last
     assert "12.3 s" in last
     assert "out of memory" in last

@@ -1,6 +1,8 @@
-"""Control, against clients whose requests and answers botocore's model holds to the service's shapes."""
+"""Control and watching, against clients whose requests and answers botocore's model holds to the service's
+shapes."""
 
 import json
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,10 @@ from botocore.exceptions import ClientError
 from scripted_aws import Refused, scripted
 
 from pipeline import control
-from pipeline.control import LogLine, StatusChanged, StepChanged
 from pipeline.errors import DefinitionError, NotFound, WaitTimeout
 from pipeline.sessions import Clients
 from pipeline.storage import FolderStorage
+from pipeline.watch import Event, LogLine, StatusChanged, StepChanged, Watch
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/sentiment/execution/abcdefghijkl"
 EARLIER = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/sentiment/execution/earlier00000"
@@ -38,6 +40,7 @@ class Scene:
         sagemaker = {
             "DescribePipelineExecution": self.describe,
             "ListPipelineExecutionSteps": self.list_steps,
+            "RetryPipelineExecution": self.retry,
         }
         logs = {"DescribeLogStreams": self.streams, "GetLogEvents": self.log}
         self.clients = Clients(
@@ -61,6 +64,10 @@ class Scene:
         more = {"NextToken": str(first + 2)} if first + 2 < len(rows) else {}
         return {"PipelineExecutionSteps": rows[first : first + 2], **more}
 
+    def retry(self, request: dict[str, Any]) -> dict[str, Any]:
+        self.at += 1
+        return {"PipelineExecutionArn": request["PipelineExecutionArn"]}
+
     def streams(self, request: dict[str, Any]) -> dict[str, Any]:
         if request["logGroupName"] == "/aws/sagemaker/Pipelines":
             if not self.events:
@@ -78,18 +85,19 @@ class Scene:
             "nextForwardToken": f"f/{first + len(shown)}",
         }
 
-    def watch(self, timeout: float = 100) -> list[control.Event]:
-        def sleep(seconds: float) -> None:
-            assert seconds == 10
-            self.at += 1
+    def sleep(self, seconds: float) -> None:
+        assert seconds == 10
+        self.at += 1
 
-        return list(control.watch(self.clients, ARN, 10, timeout, sleep, clock=lambda: 10.0 * self.at))
+    def watch(self, timeout: float = 100, done: Iterable[str] = ()) -> list[Event]:
+        watch = Watch(self.clients, ARN, done)
+        return list(watch.events(10, timeout, self.sleep, clock=lambda: 10.0 * self.at))
 
 
-def short(events: list[control.Event]) -> list[Any]:
-    def one(event: control.Event) -> Any:
+def short(events: list[Event]) -> list[Any]:
+    def one(event: Event) -> Any:
         if isinstance(event, StepChanged):
-            return event.step.name, event.step.status
+            return event.step.name, "before" if event.before else event.step.status
         return event.line if isinstance(event, LogLine) else event.status
 
     return [one(event) for event in events]
@@ -120,6 +128,47 @@ def test_each_change_is_reported_once_and_in_order() -> None:
         "saved",
         ("Train", "Succeeded"),
         ("Gate", "Succeeded"),
+        "Succeeded",
+    ]
+
+
+def test_after_a_break_only_the_rest_is_reported() -> None:
+    """As when Ctrl-C ends the first look and a second one sees the execution stop."""
+    training = {"Metadata": {"TrainingJob": {"Arn": JOB}}}
+    scene = Scene(
+        ("Executing", [step("Preprocess", "Succeeded", 5), step("Train", "Executing", **training)], ["one"]),
+        (
+            "Stopped",
+            [step("Preprocess", "Succeeded", 5), step("Train", "Stopped", 9, **training)],
+            ["one", "two"],
+        ),
+    )
+
+    def interrupted(seconds: float) -> None:
+        scene.at += 1
+        raise KeyboardInterrupt
+
+    watch, events = Watch(scene.clients, ARN), list[Event]()
+    with pytest.raises(KeyboardInterrupt):
+        events.extend(watch.events(10, 100, interrupted))
+    assert short(events) == ["Executing", ("Preprocess", "Succeeded"), ("Train", "Executing"), "one"]
+    assert short(list(watch.events(10, 100, scene.sleep))) == ["two", ("Train", "Stopped"), "Stopped"]
+
+
+def test_what_succeeded_before_a_retry_is_said_once_and_without_its_log() -> None:
+    training = {"Metadata": {"TrainingJob": {"Arn": JOB}}}
+    trained = step("Train", "Succeeded", 9, **training)
+    scene = Scene(
+        ("Failed", [trained, step("Predict", "Failed", 12)], ["epoch=1"]),
+        ("Executing", [trained], ["epoch=1"]),
+        ("Succeeded", [trained, step("Predict", "Succeeded", 90)], ["epoch=1"]),
+    )
+    done = control.retry(scene.clients, ARN)
+    assert done == {"Train"}
+    assert short(scene.watch(done=done)) == [
+        "Executing",
+        ("Train", "before"),
+        ("Predict", "Succeeded"),
         "Succeeded",
     ]
 
