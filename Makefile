@@ -32,6 +32,8 @@ lock:
 	.cache/lock/bin/python -m pip install --quiet pip-tools
 	.cache/lock/bin/pip-compile --quiet --extra dev --strip-extras --allow-unsafe --no-header --no-emit-index-url \
 		--no-emit-find-links --no-emit-trusted-host --output-file requirements.lock pyproject.toml
+	sed 's/^\(torch==[0-9.]*\)+cpu/\1/' requirements.lock > .cache/lock.txt  # which build is the installing machine's choice
+	mv .cache/lock.txt requirements.lock
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache

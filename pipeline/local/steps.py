@@ -1,8 +1,7 @@
 """What each type of step does: its resolved request in, its properties out.
 
 Jobs go to the runners; Model and RegisterModel are the same operations that a client would call; Lambda calls
-the function. Nothing here knows about order, retries or caching: that is
-`engine.py`.
+the function. Nothing here knows about order, retries or caching: that is `execution.py`.
 """
 
 import hashlib
