@@ -6,23 +6,25 @@ import hashlib
 import io
 import json
 import os
+import re
 import signal
 import sqlite3
 import subprocess
 import sys
 import tarfile
 import time
-from pathlib import Path
 
+import pandas
 import pytest
 
+from pipeline import code_bundle, definition, settings
 from pipeline.local import LocalSageMaker
-from pipeline.local.engine import EXECUTION, STEP
+from pipeline.local.execution import EXECUTION, STEP
 from pipeline.local.store import Store
 from pipeline.storage import FolderStorage
 from shared import ROOT, aws_client, imdb_rows
 
-QUICK = ["Epochs=2", "VocabularySize=2000", "EmbeddingSize=8", "HiddenSize=8", "AccuracyThreshold=0.5"]
+QUICK = ["Epochs=3", "VocabularySize=2000", "EmbeddingSize=8", "HiddenSize=8", "AccuracyThreshold=0.5"]
 JOBS = ["Preprocess", "Train", "Predict", "Evaluate"]
 ORDER = [*JOBS[:2], "CreateModel", *JOBS[2:], "AccuracyGate", "Register", "Deploy"]
 
@@ -42,14 +44,27 @@ def pipeline(home, *arguments, module="pipeline"):
     )
 
 
-def settings(*more):
+def start(home, *arguments):
+    """A command that goes on while the test does, in a process group of its own, as a terminal starts it."""
+    return subprocess.Popen(
+        [sys.executable, "-m", *map(str, arguments)],
+        cwd=ROOT,
+        env=environment(home),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def assignments(*more):
     chosen = {setting.partition("=")[0]: setting for setting in [*QUICK, *more]}
     return [word for setting in chosen.values() for word in ("--set", setting)]
 
 
 def run(home, data, *more, code=0):
     """The run's JSON. `more` are further parameter settings."""
-    result = pipeline(home, "--local", "--json", "--data", data, *settings(*more), module="pipeline.run")
+    result = pipeline(home, "--local", "--json", "--data", data, *assignments(*more), module="pipeline.run")
     assert result.returncode == code, result.stderr
     return json.loads(result.stdout)
 
@@ -113,7 +128,7 @@ def test_what_did_not_change_is_not_run_again(first, small_reviews):
     assert answer["accuracy"] == before["accuracy"]
     assert answer["model_package_version"] == before["model_package_version"] + 1
     for name in JOBS:
-        assert "cached" in steps(answer)[name]["reason"]
+        assert re.fullmatch(r"cached, since \d{4}-\d\d-\d\d \d\d:\d\d:\d\d", steps(answer)[name]["reason"])
     changed = run(home, small_reviews, "LearningRate=0.002")
     assert {step["name"] for step in changed["steps"] if step["cached"]} == {"Preprocess"}
     assert "learning-rate" in steps(changed)["Train"]["reason"]
@@ -134,24 +149,18 @@ def test_the_gate_shuts_with_the_numbers_and_registers_nothing(first, small_revi
 
 
 def test_killed_in_every_job_the_run_resumes_to_the_same_model(first, tmp_path, small_reviews):
-    """SIGKILL as soon as each job runs; `retry` goes on. Finished steps stay, and the weights are those of
-    the unbroken run."""
+    """SIGKILL while each job runs, in training after its first epoch; `retry` goes on. Finished steps stay,
+    training resumes from its checkpoint, and the weights are those of the unbroken run."""
     home = tmp_path / "killed"
-    command = ["-m", "pipeline.run", "--local", "--data", str(small_reviews), *settings()]
-    identity, finished = None, {}
+    command = ["pipeline.run", "--local", "--data", small_reviews, *assignments()]
+    finished = {}
     for name in [*JOBS, "Deploy"]:
-        process = subprocess.Popen(
-            [sys.executable, *(command if identity is None else ["-m", "pipeline", "retry", identity])],
-            cwd=ROOT,
-            env=environment(home),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        identity = _wait_for(home, name, process)
-        time.sleep(1.5 if name in ("Train", "Predict") else 0.3)
+        process = start(home, *command)
+        identity = _wait_for(home, name, process, "epoch=1 " if name == "Train" else "")
+        time.sleep({"Train": 0, "Predict": 1.5}.get(name, 0.3))
         os.kill(process.pid, signal.SIGKILL)
-        process.wait()
+        process.communicate()
+        command = ["pipeline", "retry", identity]
         for step, started in finished.items():
             assert _records(home)[1][step]["StartTime"] == started, f"{step} ran again"
         finished = {
@@ -163,11 +172,46 @@ def test_killed_in_every_job_the_run_resumes_to_the_same_model(first, tmp_path, 
     assert identity in listed.stdout and "Failed" in listed.stdout
     result = pipeline(home, "retry", identity)
     assert result.returncode == 0, result.stderr + result.stdout
+    assert "Train: done before" in result.stdout and "epoch=" not in result.stdout
+    assert re.search(r"^resumed after epoch [12] ", _log(home, "Train"), re.MULTILINE)
     execution, records = _records(home)
     assert execution["PipelineExecutionStatus"] == "Succeeded"
     assert all(records[step]["StartTime"] == started for step, started in finished.items())
     assert registered(home) == [1]
     assert _weights(home) == _weights(first[0])
+
+
+def test_a_run_that_is_stopped_registers_nothing_and_goes_on_when_retried(tmp_path):
+    """By `stop` in another terminal, and by Ctrl-C in its own. The reviews are JSON Lines."""
+    home, data = tmp_path / "state", tmp_path / "reviews.jsonl"
+    pandas.DataFrame(_rows(400), columns=["text", "label"]).to_json(data, orient="records", lines=True)
+    command = ["pipeline.run", "--local", "--data", data]
+
+    endless = start(home, *command, "--json", *assignments("Epochs=1000", "Patience=1000"))
+    identity = _wait_for(home, "Train", endless, "epoch=1 ")
+    stop = pipeline(home, "stop", identity)
+    assert stop.returncode == 0, stop.stderr
+    output, errors = endless.communicate(timeout=60)
+    assert endless.returncode == 1, errors
+    answer = json.loads(output)
+    assert (answer["status"], answer["execution"]) == ("Stopped", identity)
+    assert steps(answer)["Train"]["status"] == "Stopped"
+    assert steps(answer)["Predict"]["status"] == "NotRun"
+    assert registered(home) == []
+
+    interrupted = start(home, *command, *assignments())
+    identity = _wait_for(home, "Train", interrupted)
+    os.killpg(interrupted.pid, signal.SIGINT)  # what a terminal does: to every process of the group
+    output, errors = interrupted.communicate(timeout=60)
+    assert interrupted.returncode == 1, errors
+    assert f"{identity}: Stopped" in output and f"pipeline retry {identity}" in output
+    assert "Traceback" not in errors + _log(home, "Train")
+    assert registered(home) == []
+
+    retried = pipeline(home, "retry", identity)
+    assert retried.returncode == 0, retried.stderr
+    assert "Preprocess: done before" in retried.stdout
+    assert registered(home) == [1]
 
 
 def _records(home):
@@ -181,8 +225,15 @@ def _records(home):
         store.close()
 
 
-def _wait_for(home, step, process):
-    """Until the step runs (its job started). Returns the execution's id."""
+def _log(home, step):
+    """The log of the step's job in the newest execution, so far."""
+    (job,) = _records(home)[1][step]["Metadata"].values()
+    log = home / "jobs" / job["Arn"].rpartition("/")[2] / "log.txt"
+    return log.read_text() if log.exists() else ""
+
+
+def _wait_for(home, step, process, line=""):
+    """Until the step runs (its job started), and its log has the line. Returns the execution's id."""
     for _ in range(1200):
         assert process.poll() is None, f"the run ended before {step} began"
         if (home / "state.db").exists():
@@ -190,7 +241,8 @@ def _wait_for(home, step, process):
                 execution, records = _records(home)
             except IndexError:
                 records = {}
-            if records.get(step, {}).get("StepStatus") == "Executing" and "Metadata" in records[step]:
+            running = records.get(step, {}).get("StepStatus") == "Executing" and "Metadata" in records[step]
+            if running and (not line or line in _log(home, step)):
                 return execution["PipelineExecutionArn"].rpartition("/")[2]
         time.sleep(0.05)
     raise AssertionError(f"{step} never began")
@@ -215,7 +267,7 @@ def test_two_runs_at_once_in_one_state_folder_both_finish(tmp_path, small_review
         "--json",
         "--data",
         str(small_reviews),
-        *settings(),
+        *assignments(),
     ]
     both = [
         subprocess.Popen(
@@ -229,6 +281,33 @@ def test_two_runs_at_once_in_one_state_folder_both_finish(tmp_path, small_review
     assert {answer["status"] for answer in found} == {"Succeeded"}
     assert sorted(answer["model_package_version"] for answer in found) == [1, 2]
     assert found[0]["accuracy"] == found[1]["accuracy"]
+
+
+def _parquet(path):
+    pandas.DataFrame(_rows(400), columns=["review", "sentiment"]).to_parquet(path)
+
+
+def _stanford(path):
+    """300 reviews to train with and 100 to test with."""
+    reviews = [
+        _review(
+            f"aclImdb/{'train' if number < 300 else 'test'}/{('neg', 'pos')[int(label)]}/{number}_5.txt",
+            text.encode(),
+        )
+        for number, (text, label) in enumerate(_rows(400))
+    ]
+    _archive(path, *reviews)
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "test_size"), [("aclImdb.tar.gz", _stanford, 100), ("reviews.parquet", _parquet, 40)]
+)
+def test_other_kinds_of_data_run_too(tmp_path, name, make, test_size):
+    """The Stanford archive with its own test split; of the other kinds a tenth is for the test."""
+    make(tmp_path / name)
+    answer = run(tmp_path / "state", tmp_path / name, "Epochs=1")
+    assert answer["status"] == "Succeeded"
+    assert answer["test_size"] == test_size
 
 
 @pytest.mark.parametrize(
@@ -371,10 +450,10 @@ def test_no_endpoint_yet_says_which_command_makes_one(tmp_path):
 
 
 def test_the_definition_that_runs_here_is_the_one_for_aws(first):
-    """The state folder holds the compiled definition; it names no path of this machine."""
+    """What ran is what compiles, and names no path of this machine."""
     home, _ = first
-    execution, _ = _records(home)
-    definition = execution["PipelineDefinition"]
-    assert str(ROOT) not in definition and str(home) not in definition
-    assert json.loads(definition)["Version"] == "2020-12-01"
-    assert Path(home).exists()
+    ran = _records(home)[0]["PipelineDefinition"]
+    config = settings.load("local")
+    code = {script: bundle.uri(config.root) for script, bundle in code_bundle.bundles().items()}
+    assert json.loads(ran) == json.loads(definition.compile(config, code))
+    assert str(ROOT) not in ran and str(home) not in ran
