@@ -8,6 +8,7 @@ PipelineError             exit code 1: the work did not succeed
 │   └── StepNotExecuted   it refers to a step that was not executed
 ├── JobFailed             a job that failed, with the type of error that SageMaker would give it
 ├── ModelServerFailed     a model server that did not come up, or died
+├── Stopped               what was asked to stop before it was done
 ├── StepFailed            a step of a local execution that failed
 ├── UsageError            exit code 2: what was asked for cannot be done as it was asked
 │   ├── SettingsError     a config file, an environment variable or a flag
@@ -72,6 +73,10 @@ class JobFailed(PipelineError):
 
 
 class ModelServerFailed(PipelineError):
+    pass
+
+
+class Stopped(PipelineError):
     pass
 
 

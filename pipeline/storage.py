@@ -1,9 +1,9 @@
 """Where s3:// URIs lead: to S3 on AWS, to a folder on this machine.
 
 The one seam besides the wire protocol, because copying gigabytes through a loopback server would be waste.
-Objects in a folder are published whole (written beside, then renamed) and are read-only, so that the input of
-a job can be a hard link to them. S3 has no rename: there a folder arrives object by object, and publishing it
-again removes nothing.
+To put a folder adds its files as objects: those of the same key are replaced, no other is touched. Here each
+object appears whole (written beside, then renamed) and is read-only, so that the input of a job can be a hard
+link to it; and a folder that is new appears whole too. S3 has no rename: a folder arrives object by object.
 """
 
 import errno
@@ -11,11 +11,12 @@ import os
 import re
 import shutil
 import uuid
-from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
 from pipeline.errors import ObjectNotFound, UsageError
+
+INCOMING = ".incoming"  # no bucket: a name beside them for what is not yet published
 
 _URI = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?", re.DOTALL)
 
@@ -59,21 +60,27 @@ class FolderStorage:
         return bool(self.list(uri))
 
     def put(self, source: Path, uri: str, *, link: bool = False) -> None:
-        """Publish a file or a folder, replacing what is there. `link` gives the files away: they become part
-        of the storage, read-only, without a copy (for a job's outputs; never for files a person may edit)."""
+        """Publish a file, or the files of a folder. `link` gives them away: they become part of the storage,
+        read-only, without a copy (for a job's outputs; never for files a person may edit)."""
         target = self.path(uri)
-        beside = self.root / ".incoming" / uuid.uuid4().hex
+        beside = self.root / INCOMING / uuid.uuid4().hex
         beside.parent.mkdir(parents=True, exist_ok=True)
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
             _copy(source, beside, link)
-            _publish(beside, target)
+            if beside.exists():  # a folder without files puts nothing
+                target.parent.mkdir(parents=True, exist_ok=True)
+                _publish(beside, target)
+        except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+            raise UsageError(
+                f"cannot put {uri}: {error.filename2 or error.filename} would be an object and a folder of "
+                "objects, which only S3 can hold; use another key"
+            ) from error
         finally:
             _remove(beside)
 
     def get(self, uri: str, target: Path) -> None:
         source = self.path(uri)
-        if not source.exists():
+        if not self.exists(uri):
             raise ObjectNotFound(f"{uri} does not exist ({source})")
         _copy(source, target, link=True)
 
@@ -85,7 +92,7 @@ class FolderStorage:
 
     def list(self, uri: str) -> list[str]:
         path = self.path(uri)
-        files = [path] if path.is_file() else [found for found in path.rglob("*") if found.is_file()]
+        files = _files(path) if path.exists() else []
         return sorted(f"s3://{PurePosixPath(*file.relative_to(self.root).parts)}" for file in files)
 
 
@@ -100,9 +107,9 @@ class S3Storage:
 
     def put(self, source: Path, uri: str, *, link: bool = False) -> None:
         bucket, key = split_uri(uri)
-        files = [source] if source.is_file() else [found for found in source.rglob("*") if found.is_file()]
-        for file in sorted(files):
-            self.client.upload_file(str(file), bucket, "/".join((key, *file.relative_to(source).parts)))
+        for file in _files(source):
+            parts = PurePosixPath(key, *file.relative_to(source).parts)
+            self.client.upload_file(str(file), bucket, str(parts))
 
     def get(self, uri: str, target: Path) -> None:
         bucket, key = split_uri(uri)
@@ -141,39 +148,45 @@ def _keys(client: Any, uri: str, limit: int | None = None) -> list[str]:
     return sorted(found["Key"] for page in pages for found in page.get("Contents", []))
 
 
+def _files(path: Path) -> list[Path]:
+    """The files below a folder; or the path itself, if it is none."""
+    return sorted(found for found in path.rglob("*") if found.is_file()) if path.is_dir() else [path]
+
+
 def _copy(source: Path, target: Path, link: bool) -> None:
-    """Copy a file or a folder; the copy is read-only. A link is a copy that costs nothing."""
-    if source.is_dir():
-        target.mkdir(parents=True, exist_ok=True)
-        for entry in sorted(source.iterdir()):
-            _copy(entry, target / entry.name, link)
-        return
-    target.parent.mkdir(parents=True, exist_ok=True)
-    if link:
-        try:
-            os.link(source.resolve(), target)
-        except OSError as error:  # another file system, too many links, or one that has none
-            if error.errno not in (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.ENOTSUP):
-                raise
-            shutil.copyfile(source, target)
-    else:
-        shutil.copyfile(source, target)
-    target.chmod(0o444)
+    """Copy a file, or the files of a folder; a copy is read-only. A link is a copy that costs nothing."""
+    for file in _files(source):
+        copy = target / file.relative_to(source)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        if not (link and _link(file, copy)):
+            shutil.copyfile(file, copy)
+        copy.chmod(0o444)
+
+
+def _link(source: Path, target: Path) -> bool:
+    """False where there can be no link: on another file system, with too many links, or on one without."""
+    try:
+        os.link(source.resolve(), target)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EMLINK, errno.EPERM, errno.ENOTSUP):
+            raise
+        return False
+    return True
 
 
 def _publish(new: Path, target: Path) -> None:
-    """Rename into place. A folder with content cannot be renamed over: the old one steps aside first."""
-    while True:
-        try:
-            new.replace(target)
-            return
-        except OSError as error:
-            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.EISDIR, errno.ENOTDIR):
-                raise
-        aside = new.with_name(f"{new.name}.old")
-        with suppress(FileNotFoundError):  # another process was faster
-            target.rename(aside)
-        _remove(aside)
+    """Rename into place: whole, unless it is a folder that is there already; then entry by entry.
+
+    A reader that has the old file open, or a link to it, keeps the old content. Of two who publish a new
+    folder at once one renames it whole, and the other adds to it.
+    """
+    try:
+        new.replace(target)
+    except OSError as error:
+        if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+            raise
+        for entry in sorted(new.iterdir()):
+            _publish(entry, target / entry.name)
 
 
 def _remove(path: Path) -> None:

@@ -2,8 +2,8 @@
 
 Reads a data set whole, tokenises it on all cores, splits it, takes the vocabulary from the training split
 alone, and writes ids as Parquet, the raw test reviews as JSON Lines, the vocabulary and a report. The output
-depends on the data and the settings alone, to the byte: not on the workers or the clock. Written last and all
-at once, it is absent when anything fails.
+depends on the data and the settings alone, to the byte: not on the workers or the clock. It is written beside
+its place and moved there last, file by file: what fails before leaves the output folder as it was.
 """
 
 import argparse

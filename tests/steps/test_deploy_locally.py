@@ -1,6 +1,5 @@
 """deploy.py against the local service: real model servers, real races."""
 
-import gc
 import io
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
@@ -10,9 +9,6 @@ import pytest
 import deploy
 from pipeline.local import LocalSageMaker
 from shared import aws_client
-
-# httpcore leaves the socket of a refused connection (a /ping too early) to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 
 INFERENCE = """
 import json
@@ -82,7 +78,6 @@ class Registry:
 def registry(home):
     with LocalSageMaker(home) as service:
         yield Registry(service, home)
-    gc.collect()
 
 
 def test_a_version_goes_live_once_and_a_wrong_one_is_found_out(registry):

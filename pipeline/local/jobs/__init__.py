@@ -4,6 +4,7 @@ A job is a request (CreateProcessingJob …), resolved; its files come from and 
 knows of pipelines. A container runner would be a second `Runner`, beside `ProcessRunner`.
 """
 
+from pipeline.local.jobs.folders import job_folder, sweep
 from pipeline.local.jobs.job import Job, JobContext, JobResult, Outcome, Runner
 from pipeline.local.jobs.model_server import ServedModel, serve_model
 from pipeline.local.jobs.processing import run_processing
@@ -20,9 +21,11 @@ __all__ = [
     "ProcessRunner",
     "Runner",
     "ServedModel",
+    "job_folder",
     "run_processing",
     "run_training",
     "run_transform",
     "serve_model",
+    "sweep",
     "unsupported",
 ]

@@ -8,11 +8,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import suppress
 from typing import Any
 
 import httpx
 
-from pipeline.errors import JobFailed
+from pipeline.errors import JobFailed, Stopped
 from pipeline.local.jobs.files import INTERNAL_ERROR, log_tail
 from pipeline.local.jobs.model_server import CONNECTIONS, ServedModel
 from pipeline.local.jobs.process import STEP
@@ -24,10 +25,6 @@ TIMEOUT = 600  # InvocationsTimeoutInSeconds
 RETRIES = 3  # InvocationsMaxRetries
 PAUSE = 0.2  # seconds before the first retry; doubled before each further one
 MESSAGE_LENGTH = 500  # of a server's answer that becomes part of a message
-
-
-class Stopped(Exception):
-    """The job is to stop."""
 
 
 class InvocationClient:
@@ -77,7 +74,7 @@ class InvocationClient:
     def _ask(self, batch: Batch) -> bytes:
         for attempt in range(self._retries + 1):
             if self._given_up:
-                raise Stopped
+                raise Stopped("nobody waits for an answer any more")
             if attempt:
                 time.sleep(PAUSE * 2 ** (attempt - 1))
             try:
@@ -105,11 +102,10 @@ class InvocationClient:
 def _first(waiting: deque[tuple[Batch, Future[bytes]]], stopping: Callable[[], bool]) -> tuple[Batch, bytes]:
     batch, future = waiting.popleft()
     while True:
-        try:
+        if stopping():
+            raise Stopped("the job was asked to stop")
+        with suppress(TimeoutError):
             return batch, future.result(STEP)
-        except TimeoutError:
-            if stopping():
-                raise Stopped from None
 
 
 def _execution_parameters(served: ServedModel) -> dict[str, Any]:

@@ -5,17 +5,20 @@ of its container (its folder is /opt/ml there), so that a runner needs to know n
 requests.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from pipeline.errors import UsageError
 from pipeline.storage import FolderStorage
 
 if TYPE_CHECKING:
     from pipeline.local.jobs.model_server import ServedModel
 
 ML = "/opt/ml"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 @dataclass(frozen=True)
@@ -52,8 +55,11 @@ class Runner(Protocol):
     def run(self, job: Job, on_line: Callable[[str], None], stopping: Callable[[], bool]) -> Outcome:
         """Run the command to its end; every line of its output goes to the job's log and to on_line."""
 
-    def serve(self, job: Job) -> "ServedModel":
-        """Start the image's model server and return once it answers /ping."""
+    def serve(self, job: Job, stopping: Callable[[], bool]) -> "ServedModel":
+        """Start the image's model server and return once it answers /ping.
+
+        Raises ModelServerFailed if it never does, Stopped if it is no longer wanted before.
+        """
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,12 @@ class JobContext:
     stopping: Callable[[], bool] = lambda: False
     region: str = "us-east-1"
     account: str = "000000000000"
+
+    def folder(self, name: str) -> Path:
+        """Where a job has its log and its files. Raises UsageError for a name that could lead elsewhere."""
+        if not _NAME.fullmatch(name):
+            raise UsageError(f"a job cannot be named {name!r}; use letters, digits, '-', '_' and '.'")
+        return self.jobs / name
 
     def arn(self, kind: str, name: str) -> str:
         return f"arn:aws:sagemaker:{self.region}:{self.account}:{kind}/{name}"

@@ -5,7 +5,6 @@ its language only this part exists on SageMaker. Steps: `.name`, `['name']`, `[2
 `[0,5:]`, `['id','SageMakerOutput']`.
 """
 
-import json
 import re
 from typing import Any
 
@@ -76,7 +75,7 @@ def _get(key: Key, value: Any) -> Any:
             raise LookupError(f"it has no member {key!r}")
         return value[key]
     if not isinstance(value, list):
-        raise LookupError(f"it is {json.dumps(value)[:40]}, not a list")
+        raise LookupError("it is not a list")
     if isinstance(key, int) and not -len(value) <= key < len(value):
         raise LookupError(f"it has no item {key}")
     return value[key]

@@ -9,19 +9,22 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import httpx
 
-from pipeline.errors import ModelServerFailed
+from pipeline.errors import ModelServerFailed, Stopped
 from pipeline.local.jobs.archives import unpack_model
 from pipeline.local.jobs.files import disk_failure, link_tree, log_tail
+from pipeline.local.jobs.folders import job_folder
 from pipeline.local.jobs.job import ML, Job, JobContext
 from pipeline.local.jobs.process import JobProcess
 
 STARTUP_SECONDS = 300.0
+PING_SECONDS = 2.0  # that an answer to /ping may take, as on AWS
 CONNECTIONS = 100  # requests at once; MaxConcurrentTransforms times MaxPayloadInMB is at most 100 MB
 
 
@@ -29,10 +32,16 @@ class ServedModel:
     """Use it as a context manager, or close() it; requests under way get the grace time to finish."""
 
     def __init__(
-        self, start: Callable[[Job, Callable[[str], None]], JobProcess], job: Job, grace: float
+        self,
+        start: Callable[[Job, Callable[[str], None]], JobProcess],
+        job: Job,
+        grace: float,
+        stopping: Callable[[], bool],
     ) -> None:
+        """Returns once the server answers. Raises Stopped if it is no longer wanted before."""
         self.log = job.log
-        self._folder = job.folder
+        self.died = False  # before it was closed
+        self.afterwards = ExitStack()  # what is to be done once it is closed
         self._grace = grace
         self._closing = threading.Lock()
         self._closed = False
@@ -44,7 +53,7 @@ class ServedModel:
         )
         self.client = httpx.Client(transport=transport, base_url="http://model", trust_env=False)
         try:
-            self._wait(job.max_seconds)
+            self._wait(job.max_seconds, stopping)
         except BaseException:
             self.close()
             raise
@@ -53,17 +62,18 @@ class ServedModel:
         while not self._closed and self._process.read():
             pass
 
-    def _wait(self, seconds: float) -> None:
+    def _wait(self, seconds: float, stopping: Callable[[], bool]) -> None:
         """Until /ping answers 200. Raises ModelServerFailed if the server ends before, or takes too long."""
         answer = "it does not listen"
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if not self.alive:
                 raise ModelServerFailed(f"the model server ended before it was ready{log_tail(self.log)}")
+            if stopping():
+                raise Stopped("the model server was stopped before it was ready")
             try:
                 if _is_listening(self._process.socket):
-                    left = max(0.1, deadline - time.monotonic())
-                    status = self.client.get("/ping", timeout=left).status_code
+                    status = self.client.get("/ping", timeout=PING_SECONDS).status_code
                     if status == 200:
                         return
                     answer = f"status {status}"
@@ -85,6 +95,7 @@ class ServedModel:
 
     def close(self) -> None:
         with self._closing:
+            self.died |= not (self.alive or self._closed)
             self._process.terminate()
             self._reader.join(self._grace)
             self._process.kill()
@@ -93,7 +104,7 @@ class ServedModel:
             self._reader.join()
             self._process.close()
             self.client.close()
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self.afterwards.close()
 
     def __enter__(self) -> Self:
         return self
@@ -111,36 +122,50 @@ def _is_listening(path: Path) -> bool:
 
 
 def serve_model(
-    name: str, container: Mapping[str, Any], context: JobContext, environment: Mapping[str, str] | None = None
+    name: str,
+    container: Mapping[str, Any],
+    context: JobContext,
+    environment: Mapping[str, str] | None = None,
+    *,
+    keep_log: bool = False,
 ) -> ServedModel:
     """Serve a CreateModel container, {"Image", "ModelDataUrl", "Environment"} and "EnableNetworkIsolation".
 
-    Raises ModelServerFailed, ObjectNotFound for a missing archive, ArchiveError for a bad one.
+    Without keep_log a server that came up, and lived until it was closed, leaves nothing.
+    Raises ModelServerFailed, ObjectNotFound for a missing archive, ArchiveError for a bad one, Stopped.
     """
-    folder = context.jobs / name / "ml"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
     try:
-        inputs = []
-        if "ModelDataUrl" in container:
-            link_tree(unpack_model(container["ModelDataUrl"], context), folder / "model")
-            inputs.append(f"{ML}/model")
-        job = Job(
-            name=name,
-            folder=folder,
-            image=container.get("Image", ""),
-            command=(),
-            environment={
-                "AWS_REGION": context.region,
-                "SM_MODEL_DIR": f"{ML}/model",
-                **(environment or {}),
-                **container.get("Environment", {}),
-            },
-            network=not container.get("EnableNetworkIsolation", False),
-            max_seconds=STARTUP_SECONDS,
-            log=context.jobs / name / "log.txt",
-            inputs=tuple(inputs),
-        )
-        return context.runner.serve(job)
+        with ExitStack() as stack:
+            folder = stack.enter_context(job_folder(name, context))
+            inputs = []
+            if "ModelDataUrl" in container:
+                link_tree(unpack_model(container["ModelDataUrl"], context), folder / "model")
+                inputs.append(f"{ML}/model")
+            job = Job(
+                name=name,
+                folder=folder,
+                image=container.get("Image", ""),
+                command=(),
+                environment={
+                    "AWS_REGION": context.region,
+                    "SM_MODEL_DIR": f"{ML}/model",
+                    **(environment or {}),
+                    **container.get("Environment", {}),
+                },
+                network=not container.get("EnableNetworkIsolation", False),
+                max_seconds=STARTUP_SECONDS,
+                log=context.folder(name) / "log.txt",
+                inputs=tuple(inputs),
+            )
+            served = context.runner.serve(job, context.stopping)
+            if not keep_log:
+                stack.callback(_forget, served)
+            served.afterwards.push(stack.pop_all())
+            return served
     except OSError as error:
         raise disk_failure(error) from error
+
+
+def _forget(served: ServedModel) -> None:
+    if not served.died:
+        shutil.rmtree(served.log.parent, ignore_errors=True)

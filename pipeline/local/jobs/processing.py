@@ -9,6 +9,7 @@ from typing import Any
 
 from pipeline.errors import JobFailed
 from pipeline.local.jobs.files import regular_files
+from pipeline.local.jobs.folders import job_folder
 from pipeline.local.jobs.job import Job, JobContext, JobResult
 from pipeline.local.jobs.staging import (
     CLIENT_ERROR,
@@ -17,7 +18,6 @@ from pipeline.local.jobs.staging import (
     failed,
     failure_of,
     inside_ml,
-    job_folder,
     max_seconds,
     message,
     overtime,
@@ -50,7 +50,7 @@ def _run(name: str, request: dict[str, Any], context: JobContext) -> JobResult:
             environment={"AWS_REGION": context.region, **request.get("Environment", {})},
             network=not request.get("NetworkConfig", {}).get("EnableNetworkIsolation", False),
             max_seconds=max_seconds(request),
-            log=context.jobs / name / "log.txt",
+            log=context.folder(name) / "log.txt",
             inputs=tuple(
                 inside_ml(each["S3Input"]["LocalPath"]) for each in request.get("ProcessingInputs", [])
             ),
@@ -80,8 +80,6 @@ def _run(name: str, request: dict[str, Any], context: JobContext) -> JobResult:
             list(
                 regular_files(job.path(output["LocalPath"]))
             )  # all outputs are sound before the first is published
-        for output in sorted(
-            outputs, key=lambda output: len(output["S3Uri"])
-        ):  # one within another comes after it
+        for output in outputs:
             context.storage.put(job.path(output["LocalPath"]), output["S3Uri"], link=True)
         return JobResult("Completed", description)

@@ -89,8 +89,8 @@ class ProcessRunner:
             code = process.close()
         return Outcome(code, stopped, timed_out)
 
-    def serve(self, job: Job) -> ServedModel:
-        return ServedModel(self._start, job, self.grace)
+    def serve(self, job: Job, stopping: Callable[[], bool]) -> ServedModel:
+        return ServedModel(self._start, job, self.grace, stopping)
 
     def _start(self, job: Job, on_line: Callable[[str], None]) -> JobProcess:
         namespace = self.isolation == "namespace"

@@ -1,34 +1,20 @@
-"""What every kind of job does around its command: its folder, its inputs, its end as AWS reports it."""
+"""What every kind of job does around its command: its inputs, and its end as AWS reports it."""
 
 import json
-import shutil
 import signal
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pipeline.errors import JobFailed, ObjectNotFound, UsageError
 from pipeline.local.jobs.files import INTERNAL_ERROR, disk_failure, log_tail
+from pipeline.local.jobs.folders import DAY
 from pipeline.local.jobs.job import ML, Job, JobContext, JobResult, Outcome
 
 CLIENT_ERROR = "ClientError"
 MAX_RUNTIME_EXCEEDED = "MaxRuntimeExceeded"
 REASON_LENGTH = 1024  # of FailureReason and ExitMessage
-DAY = 86_400
 HOST = "algo-1"  # the one host of a job
-
-
-@contextmanager
-def job_folder(name: str, context: JobContext) -> Iterator[Path]:
-    """The folder that becomes /opt/ml: empty at first, whatever an interrupted job left; gone afterwards."""
-    folder = context.jobs / name / "ml"
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)  # what cannot be removed is worth no failure
 
 
 def result_of(work: Callable[[], JobResult]) -> JobResult:

@@ -15,6 +15,7 @@ from pipeline.errors import JobFailed
 from pipeline.local.jobs import script_mode
 from pipeline.local.jobs.archives import pack
 from pipeline.local.jobs.files import note
+from pipeline.local.jobs.folders import job_folder
 from pipeline.local.jobs.job import ML, Job, JobContext, JobResult
 from pipeline.local.jobs.staging import (
     CLIENT_ERROR,
@@ -23,7 +24,6 @@ from pipeline.local.jobs.staging import (
     failed,
     failure_of,
     inside_ml,
-    job_folder,
     max_seconds,
     overtime,
     place,
@@ -95,7 +95,7 @@ def _run(name: str, request: dict[str, Any], context: JobContext) -> JobResult:
             },
             network=not request.get("EnableNetworkIsolation", False),
             max_seconds=max_seconds(request),
-            log=context.jobs / name / "log.txt",
+            log=context.folder(name) / "log.txt",
             working_directory=script_mode.CODE if script_environment else ML,
             inputs=tuple(f"{ML}/input/data/{channel}" for channel in inputs),
             shared=_checkpoints(request, context),
@@ -106,13 +106,13 @@ def _run(name: str, request: dict[str, Any], context: JobContext) -> JobResult:
         description: dict[str, Any] = {"FinalMetricDataList": metrics.final()}
         destination = f"{request['OutputDataConfig']['S3OutputPath'].rstrip('/')}/{name}/output"
         if any((folder / "output" / "data").iterdir()):
-            _publish(folder / "output" / "data", f"{destination}/output.tar.gz", context.jobs / name, context)
+            _publish(folder / "output" / "data", f"{destination}/output.tar.gz", folder.parent, context)
         if outcome.exit_code and not (outcome.stopped or outcome.timed_out):
             failure = failed(failure_of(job, outcome))
             return JobResult("Failed", description, failure.failure_reason, failure.error_type)
         if outcome.exit_code == 0 or any((folder / "model").iterdir()):
             model = f"{destination}/model.tar.gz"
-            _publish(folder / "model", model, context.jobs / name, context)
+            _publish(folder / "model", model, folder.parent, context)
             description["ModelArtifacts"] = {"S3ModelArtifacts": model}
         if outcome.timed_out:
             description["SecondaryStatus"] = MAX_RUNTIME_EXCEEDED
@@ -152,7 +152,7 @@ def _command(
         directory = f"{ML}/input/code/{directory.rpartition('/')[2]}"
     script_mode.unpack_code(directory, folder, code)
     if (code / "requirements.txt").exists():
-        note(context.jobs / name / "log.txt", "requirements.txt: nothing is installed for a local job.")
+        note(context.folder(name) / "log.txt", "requirements.txt: nothing is installed for a local job.")
     _, own = script_mode.split(hyperparameters)
     program = str(hyperparameters["sagemaker_program"])
     return (

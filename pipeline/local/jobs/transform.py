@@ -12,9 +12,9 @@ from contextlib import closing, contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline.errors import JobFailed, ModelServerFailed
+from pipeline.errors import JobFailed, ModelServerFailed, Stopped
 from pipeline.local.jobs.files import naming
-from pipeline.local.jobs.invocations import MEGABYTES, InvocationClient, Stopped
+from pipeline.local.jobs.invocations import MEGABYTES, InvocationClient
 from pipeline.local.jobs.job import JobContext, JobResult
 from pipeline.local.jobs.model_server import serve_model
 from pipeline.local.jobs.records import assemble, batches
@@ -38,12 +38,12 @@ def _run(name: str, request: dict[str, Any], model: dict[str, Any], context: Job
     objects = context.storage.list(uri)
     if not objects:
         raise JobFailed(f"TransformInput: there is no object at {uri}", CLIENT_ERROR)
-    output = context.jobs / name / "output"
+    output = context.folder(name) / "output"
     shutil.rmtree(output, ignore_errors=True)
     output.mkdir(parents=True)
     container = {**model, "Environment": {**model.get("Environment", {}), **request.get("Environment", {})}}
     try:
-        with serve_model(name, container, context, _announcements(request)) as served:
+        with serve_model(name, container, context, _announcements(request), keep_log=True) as served:
             client = InvocationClient(served, request)
             for each in objects:
                 target = output / f"{_relative(each, uri)}.out"

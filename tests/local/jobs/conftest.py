@@ -1,6 +1,7 @@
 """Everything about jobs is tested twice: in namespaces of their own, and with /opt/ml rewritten."""
 
 import textwrap
+import uuid
 from pathlib import Path
 
 import pytest
@@ -41,7 +42,7 @@ def upload(context, tmp_path):
             for name, each in content.items():
                 upload(f"{uri}/{name}", each)
             return uri
-        file = tmp_path / "upload"
+        file = tmp_path / uuid.uuid4().hex
         file.write_bytes(content if isinstance(content, bytes) else textwrap.dedent(content).encode())
         context.storage.put(file, uri)
         file.unlink()

@@ -1,5 +1,6 @@
 import errno
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import pytest
@@ -12,9 +13,9 @@ from pipeline.storage import FolderStorage
 def process(context, upload):
     """Run a script as a processing job; it finds /opt/ml/processing's real path in the variable P."""
 
-    def process(script, inputs=(), outputs=(), context=context, **changes):
-        upload("s3://bucket/code", {"script.py": script})
-        inputs = [("code", "s3://bucket/code"), *inputs]
+    def process(script, inputs=(), outputs=(), context=context, name="job", **changes):
+        upload("s3://code", {"script.py": script})
+        inputs = [("code", "s3://code"), *inputs]
         request = {
             "AppSpecification": {
                 "ImageUri": "image",
@@ -23,23 +24,23 @@ def process(context, upload):
             },
             "Environment": {"P": "/opt/ml/processing"},
             "ProcessingInputs": [
-                {"InputName": name, "S3Input": {"S3Uri": uri, "LocalPath": f"/opt/ml/processing/{name}"}}
-                for name, uri in inputs
+                {"InputName": each, "S3Input": {"S3Uri": uri, "LocalPath": f"/opt/ml/processing/{each}"}}
+                for each, uri in inputs
             ],
             "ProcessingOutputConfig": {
                 "Outputs": [
                     {
-                        "OutputName": name,
-                        "S3Output": {"S3Uri": uri, "LocalPath": f"/opt/ml/processing/{name}"},
+                        "OutputName": each,
+                        "S3Output": {"S3Uri": uri, "LocalPath": f"/opt/ml/processing/{each}"},
                     }
-                    for name, uri in outputs
+                    for each, uri in outputs
                 ]
             },
             "NetworkConfig": {"EnableNetworkIsolation": True},
             "RoleArn": "arn:aws:iam::000000000000:role/role",
             **changes,
         }
-        return run_processing("job", request, context)
+        return run_processing(name, request, context)
 
     return process
 
@@ -77,18 +78,58 @@ def test_an_input_that_is_one_object_lies_in_its_folder(process, upload):
     assert result.status == "Completed"
 
 
-def test_outputs_are_replaced_not_merged(process, upload, context):
-    upload("s3://bucket/out", {"old.txt": "old"})
-    process("import os; open(os.environ['P'] + '/out/new.txt', 'w')", outputs=[("out", "s3://bucket/out")])
-    assert context.storage.list("s3://bucket/out") == ["s3://bucket/out/new.txt"]
+@pytest.mark.parametrize("uri", ["s3://bucket", "s3://bucket/out"])
+def test_outputs_replace_the_objects_of_their_own_keys_only(process, upload, context, uri):
+    upload(uri, {"other.txt": "other", "deep/other.txt": "other", "mine.txt": "old"})
+    script = """
+        import os
+        os.chdir(os.environ["P"] + "/out")
+        os.mkdir("deep")
+        for name in ("mine.txt", "deep/mine.txt"):
+            open(name, "w").write("new")
+    """
+    for _ in range(2):  # as when the step is retried
+        process(script, outputs=[("out", uri)])
+    assert {each: context.storage.read(each) for each in context.storage.list(uri)} == {
+        f"{uri}/deep/mine.txt": b"new",
+        f"{uri}/deep/other.txt": b"other",
+        f"{uri}/mine.txt": b"new",
+        f"{uri}/other.txt": b"other",
+    }
 
 
-def test_an_output_within_another_survives_it(process, context):
+@pytest.mark.parametrize("order", [1, -1])
+def test_an_output_within_another_survives_it(process, context, order):
     process(
         "import os; [open(f'{os.environ[\"P\"]}/{name}/x', 'w') for name in ('outer', 'inner')]",
-        outputs=[("inner", "s3://bucket/out/inner"), ("outer", "s3://bucket/out")],
+        outputs=[("inner", "s3://bucket/out/inner"), ("outer", "s3://bucket/out")][::order],
     )
     assert context.storage.list("s3://bucket/out") == ["s3://bucket/out/inner/x", "s3://bucket/out/x"]
+
+
+def test_jobs_that_write_to_one_prefix_at_once_keep_each_others_files(process, context):
+    def work(number):
+        script = "import os, sys; open(f'{os.environ[\"P\"]}/out/' + sys.argv[-1], 'w')"
+        application = {
+            "ImageUri": "image",
+            "ContainerEntrypoint": ["python3", "-c", script],
+            "ContainerArguments": [f"{number}.txt"],
+        }
+        outputs = [("out", "s3://bucket/shared")]
+        return process("", outputs=outputs, name=f"job-{number}", AppSpecification=application)
+
+    with ThreadPoolExecutor() as pool:
+        results = list(pool.map(work, range(4)))
+    assert {result.status for result in results} == {"Completed"}
+    shared = context.storage.list("s3://bucket/shared")
+    assert shared == [f"s3://bucket/shared/{number}.txt" for number in range(4)]
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../job", "a/b", "/tmp/job", ".hidden", "a\0b"])
+def test_a_name_that_could_lead_out_of_the_jobs_folder_is_refused(process, context, name):
+    result = process("", name=name)
+    assert result.failure_reason.startswith(f"ClientError: a job cannot be named {name!r}")
+    assert not context.jobs.exists()
 
 
 def test_the_configuration_files(process, context):
@@ -107,7 +148,7 @@ def test_the_configuration_files(process, context):
     name, arn, hosts, code = json.loads(described)
     assert (name, arn) == ("job", "arn:aws:sagemaker:us-east-1:000000000000:processing-job/job")
     assert hosts == {"current_host": "algo-1", "hosts": ["algo-1"]}
-    assert code["S3Input"]["S3Uri"] == "s3://bucket/code"
+    assert code["S3Input"]["S3Uri"] == "s3://code"
     assert region == "us-east-1"
 
 

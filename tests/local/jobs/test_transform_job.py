@@ -5,9 +5,10 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import pytest
 
-from pipeline.errors import ArchiveError, ModelServerFailed
+from pipeline.errors import ArchiveError, ModelServerFailed, Stopped, UsageError
 from pipeline.local.jobs import ProcessRunner, model_server, run_transform, serve_model
 from pipeline.local.jobs.archives import pack
 
@@ -285,16 +286,28 @@ def test_a_missing_answer_is_noticed_when_joining(model, transform, upload):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"review": "a"}\n{"id": 2}\n', "record 2: it has no member 'review'"),
-        ("[" * 100_000, "record 1: it is not JSON (maximum recursion depth"),
-        ('{"review": "a"}\n\nnot json\n', "record 2: it is not JSON"),
-        (b'{"review": "a\xff"}\n', "record 1: it is not JSON ('utf-8' codec can't decode"),
+        ('{"review": "a"}\n{"secret": 2}\n', "record 2: it has no member 'review'"),
+        ("[" * 100_000, "record 1: it is not JSON (maximum recursion depth exceeded while decoding a JSON"),
+        (
+            '{"review": "a"}\n\nsecret\n',
+            "record 2: it is not JSON (Expecting value: line 1 column 1 (char",
+        ),
+        (b'{"review": "secret\xff"}\n', "record 1: it is not JSON ('utf-8' codec can't decode byte 0xff in"),
     ],
 )
-def test_a_bad_record_is_named(model, transform, upload, content, message):
+def test_a_bad_record_is_named_and_not_shown(model, transform, upload, context, content, message):
     upload("s3://bucket/in", {"x.jsonl": content})
     reason = transform(model(), DataProcessing={"InputFilter": "$.review"}).failure_reason
-    assert reason.startswith("ClientError: s3://bucket/in/x.jsonl: ") and message in reason
+    assert reason.startswith(f"ClientError: s3://bucket/in/x.jsonl: {message}")
+    assert "secret" not in reason + (context.jobs / "job" / "log.txt").read_text()
+
+
+def test_a_bad_answer_is_not_shown(model, transform, upload):
+    upload("s3://bucket/in", {"x.jsonl": '"secret"\n'})
+    bad = transform(model(end="!"), DataProcessing={"JoinSource": "Input"})
+    assert "record 1, the model server's answer: it is not JSON (Extra data" in bad.failure_reason
+    part = transform(model(), DataProcessing={"OutputFilter": "$[0]"})
+    assert part.failure_reason.endswith("record 1, the model server's answer: it is not a list")
 
 
 def test_missing_input_is_named(model, transform):
@@ -313,6 +326,34 @@ def test_stopping_ends_a_transform_at_once_and_publishes_nothing(model, transfor
     assert not context.storage.exists("s3://bucket/out")
 
 
+def test_stopping_is_noticed_between_quick_answers(model, transform, upload, context):
+    upload("s3://bucket/in", {"x.jsonl": "1\n" * 50})
+    log = context.jobs / "job" / "log.txt"
+    stopping = replace(context, stopping=lambda: log.exists() and "request" in log.read_text())
+    result = transform(model(sleep=0.1), context=stopping, BatchStrategy="SingleRecord")
+    assert result.status == "Stopped" and len(requests(context)) < 10
+
+
+@pytest.mark.parametrize("rules", [{"start": 40}, {"ping_sleep": 40}, {"ping": 503}], ids=str)
+def test_stopping_does_not_wait_for_a_server_that_is_starting(model, transform, upload, context, rules):
+    upload("s3://bucket/in", {"x.jsonl": "1\n"})
+    started = time.monotonic()
+    stopping = replace(context, stopping=lambda: time.monotonic() > started + 1)
+    result = transform(model(**rules), context=stopping)
+    assert (result.status, result.failure_reason) == ("Stopped", None)
+    assert time.monotonic() - started < 8
+    assert [path.name for path in (context.jobs / "job").iterdir()] == ["log.txt"]
+
+
+def test_an_endpoints_server_that_is_no_longer_wanted_is_not_waited_for(model, context):
+    started = time.monotonic()
+    stopping = replace(context, stopping=lambda: time.monotonic() > started + 1)
+    with pytest.raises(Stopped, match="the model server was stopped before it was ready"):
+        serve_model("endpoint", model(start=40), stopping)
+    assert time.monotonic() - started < 8
+    assert not (context.jobs / "endpoint" / "ml").exists()
+
+
 @both
 def test_a_model_server_that_ends_while_starting_shows_why(model, transform, upload):
     upload("s3://bucket/in", {"x.jsonl": "1\n"})
@@ -328,7 +369,23 @@ def test_a_served_model_answers_until_it_is_closed(model, context):
         assert served.client.post("/invocations", content="hello").text == "hello"
         assert served.alive
     assert not served.alive
-    assert not (context.jobs / "endpoint" / "ml").exists()
+    assert list(context.jobs.iterdir()) == []
+    served.close()  # once more does nothing
+
+
+def test_of_an_endpoints_server_that_died_the_log_is_kept(model, context):
+    with serve_model("endpoint", model(die="bad"), context) as served:
+        with pytest.raises(httpx.TransportError):
+            served.client.post("/invocations", content="bad")
+        assert served.ended(within=10)
+    assert [path.name for path in (context.jobs / "endpoint").iterdir()] == ["log.txt"]
+    assert "out of memory" in served.log.read_text()
+
+
+@pytest.mark.parametrize("name", ["..", "a/b"])
+def test_a_server_whose_name_could_lead_out_of_the_jobs_folder_is_refused(model, context, name):
+    with pytest.raises(UsageError, match="a job cannot be named"):
+        serve_model(name, model(), context)
 
 
 def test_a_served_model_waits_for_its_ping(model, context):
@@ -340,12 +397,14 @@ def test_a_model_that_never_answers_its_ping(model, context, monkeypatch):
     monkeypatch.setattr(model_server, "STARTUP_SECONDS", 1)
     with pytest.raises(ModelServerFailed, match=r"did not answer /ping within 1 seconds \(status 503\)"):
         serve_model("endpoint", model(ping=503), context)
+    assert [path.name for path in (context.jobs / "endpoint").iterdir()] == ["log.txt"]
 
 
 def test_a_bad_model_archive_is_named(upload, context):
     upload("s3://bucket/model.tar.gz", "not an archive")
     with pytest.raises(ArchiveError, match="s3://bucket/model.tar.gz is truncated or not"):
         serve_model("endpoint", {"ModelDataUrl": "s3://bucket/model.tar.gz"}, context)
+    assert not (context.jobs / "endpoint" / "ml").exists()
 
 
 @both

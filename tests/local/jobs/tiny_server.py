@@ -58,6 +58,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         if self.path == "/ping":
+            time.sleep(RULES.get("ping_sleep", 0))
             self.answer(RULES.get("ping", 200))
         elif "execution_parameters" in RULES:
             self.answer(200, json.dumps(RULES["execution_parameters"]))
