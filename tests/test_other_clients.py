@@ -12,8 +12,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from shared import ROOT
-from test_end_to_end import ORDER, environment, run
+from shared import ROOT, aws_client
+from test_end_to_end import JOBS, ORDER, environment, run
 
 AWSCLI = "awscli==1.46.3"
 ENVIRONMENT = ROOT / ".cache" / "awscli"
@@ -114,58 +114,44 @@ def test_the_aws_cli_reads_the_run_and_asks_the_endpoint(aws, served, tmp_path):
 
 
 SDK = """
-import json, sys, time, uuid
-import zoo
-from sagemaker.core.workflow.pipeline_context import PipelineSession
-from sagemaker.mlops.workflow import Pipeline
+import json, sys, time
+import boto3
+from pipeline import code_bundle, settings
+from pipeline.definition import _pipeline
+from pipeline.sdk import offline
+from sagemaker.core.helper.session_helper import Session
 
-definition, data = sys.argv[1:]
-zoo.boto3.setup_default_session(region_name="us-east-1")
-session = zoo.session()
-
-class Compiled(Pipeline):
-    def definition(self):
-        return open(definition).read()
-
-pipeline = Compiled(name="sentiment", steps=[], sagemaker_session=session)
-arn = pipeline.upsert(role_arn=zoo.ROLE)["PipelineArn"]
-execution = pipeline.start(parameters=json.loads(data))
-for _ in range(600):
-    status = execution.describe()["PipelineExecutionStatus"]
-    if status not in ("Executing", "Stopping"):
-        break
-    time.sleep(0.2)
-steps = [step["StepName"] for step in execution.list_steps()]
-print(json.dumps({"arn": arn, "status": status, "steps": steps}))
+config = settings.load("local")
+code = {script: bundle.uri(config.root) for script, bundle in code_bundle.bundles().items()}
+with offline(config.region):
+    pipeline = _pipeline(config, code)
+    pipeline.sagemaker_session = Session(sagemaker_client=boto3.client("sagemaker", endpoint_url=sys.argv[1]))
+    arn = pipeline.upsert(role_arn=config.pipeline_role)["PipelineArn"]
+    execution = pipeline.start(parameters=json.loads(sys.argv[2]))
+    while (status := execution.describe()["PipelineExecutionStatus"]) in ("Executing", "Stopping"):
+        time.sleep(0.2)
+    cached = {step["StepName"]: "CacheHitResult" in step for step in execution.list_steps()}
+print(json.dumps({"arn": arn, "status": status, "cached": cached}))
 """
 
 
-def test_the_sdks_own_upsert_and_start_run_the_pipeline(served, tmp_path):
-    """The definition that the project compiled, upserted and started by the SageMaker SDK's Pipeline."""
-    import boto3
-
+def test_the_sdks_own_upsert_and_start_run_the_pipeline(served):
+    """The project's own Pipeline object, given nothing but a session that finds the service. With the
+    parameters of the finished run its four jobs are taken from the cache: the SDK sends what we compile."""
     answer, url = served
-    client = boto3.client(
-        "sagemaker",
-        endpoint_url=url,
-        region_name="us-east-1",
-        aws_access_key_id="x",
-        aws_secret_access_key="x",
-    )
-    compiled = client.describe_pipeline_definition_for_execution(PipelineExecutionArn=arn_of(answer))
-    definition = tmp_path / "definition.json"
-    definition.write_text(compiled["PipelineDefinition"])
+    client = aws_client("sagemaker", url)
     listed = client.list_pipeline_parameters_for_execution(PipelineExecutionArn=arn_of(answer))
     given = {each["Name"]: each["Value"] for each in listed["PipelineParameters"]}
     result = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", SDK, str(definition), json.dumps(given)],
-        env={**variables(url), "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'tests' / 'local'}"},
+        [sys.executable, "-c", SDK, url, json.dumps(given)],
+        cwd=ROOT,
+        env=variables(url),
         capture_output=True,
         text=True,
         timeout=300,
     )
     assert result.returncode == 0, result.stderr
-    said = json.loads(result.stdout.splitlines()[-1])
+    said = json.loads(result.stdout)
     assert said["arn"].endswith(":pipeline/sentiment")
     assert said["status"] == "Succeeded"
-    assert set(said["steps"]) == set(ORDER)
+    assert said["cached"] == {name: name in JOBS for name in ORDER}
