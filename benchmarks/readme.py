@@ -10,6 +10,8 @@ import re
 from pathlib import Path
 from typing import Any
 
+from benchmarks.local_run import PROMISES
+
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 RESULTS = ROOT / "benchmarks" / "results" / "local_run.json"
@@ -34,13 +36,15 @@ ROWS = {  # figure of local_run.json: how the README says it, and its format
 def figures(result: dict[str, Any]) -> str:
     machine = result["machine"]
     lines = [
-        f"On {machine['cpu_count']} cores, Python {machine['python']}, medians:",
+        f"On {machine['cpu_count']} cores, Python {machine['python']}; of several runs the median:",
         "",
-        "| what | figure |",
-        "| --- | --- |",
+        "| what | figure | runs | promised |",
+        "| --- | --- | --- | --- |",
     ]
     for key, (label, shape) in ROWS.items():
-        lines.append(f"| {label} | {shape.format(result['figures'][key]['median'])} |")
+        figure, (bound, limit) = result["figures"][key], PROMISES.get(key, ("", None))
+        promised = f"{bound} {shape.format(limit)}" if bound else ""
+        lines.append(f"| {label} | {shape.format(figure['median'])} | {figure['runs']} | {promised} |")
     return "\n".join(lines)
 
 

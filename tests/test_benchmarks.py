@@ -1,0 +1,30 @@
+"""The benchmark holds the promises; what it measured last keeps them."""
+
+import copy
+import json
+
+import pytest
+
+from benchmarks.local_run import PROMISES, RESULTS, broken
+
+KEPT = json.loads(RESULTS.read_text())
+
+
+def test_the_last_result_keeps_every_promise():
+    assert broken(KEPT) == []
+
+
+@pytest.mark.parametrize("figure", PROMISES)
+def test_a_figure_beyond_its_limit_is_named(figure):
+    result = copy.deepcopy(KEPT)
+    bound, limit = PROMISES[figure]
+    result["figures"][figure]["median"] = limit
+    assert broken(result) == []
+    result["figures"][figure]["median"] = limit * (1.01 if bound == "at most" else 0.99)
+    (line,) = broken(result)
+    assert figure in line and bound in line
+
+
+def test_a_job_that_ran_again_and_a_gate_that_did_not_shut_are_named():
+    lines = broken({**KEPT, "again_cached": ["Preprocess"], "gated_statuses": ["Succeeded"]})
+    assert ["cache" in lines[0], "threshold" in lines[1]] == [True, True]
