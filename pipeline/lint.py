@@ -28,7 +28,6 @@ _DESCRIBES = {  # step type -> the operation whose answer its properties have th
     "Model": "DescribeModel",
     "RegisterModel": "DescribeModelPackage",
 }
-_STEP_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _LONGEST_PIPELINE_NAME = 82
 _LONGEST_DISPLAY_NAME = 256
 _LONGEST_DESCRIPTION = 3072
@@ -76,10 +75,6 @@ def _names(definition: Definition, name: str) -> Iterator[Finding]:
     if len(name) > _LONGEST_PIPELINE_NAME:
         yield Finding("", "", f"the pipeline's name has {len(name)} characters", "use 82 at most")
     for step in definition.steps.values():
-        if not _STEP_NAME.fullmatch(step.name):
-            yield Finding(
-                step.name, "Name", f"{step.name!r} is no step name", "use 1 to 64 letters, digits, - and _"
-            )
         for key, most in (("DisplayName", _LONGEST_DISPLAY_NAME), ("Description", _LONGEST_DESCRIPTION)):
             if len(step.body.get(key, "")) > most:
                 yield Finding(

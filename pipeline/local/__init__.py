@@ -16,7 +16,7 @@ from pipeline.errors import UsageError
 from pipeline.local.backend import ACCOUNT, REGION, Backend
 from pipeline.local.endpoints import Endpoints
 from pipeline.local.engine import Engine
-from pipeline.local.jobs import ProcessRunner, Runner
+from pipeline.local.jobs import ProcessRunner, Runner, sweep
 from pipeline.local.service import Server, application
 from pipeline.local.store import Store
 from pipeline.storage import FolderStorage
@@ -54,6 +54,7 @@ class LocalSageMaker:
     def __enter__(self) -> "LocalSageMaker":
         self._backend.engine.recover()
         self._backend.endpoints.recover()
+        sweep(self._backend.home)
         try:
             self._server = Server(application(self._backend), self._port)
         except OSError as error:

@@ -5,7 +5,6 @@ log. It sees the interpreter's packages and this disk: the isolation is that of 
 """
 
 import json
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,10 +22,7 @@ def invoke(
 ) -> Document:
     """The object that the function answers; name is the call's, under jobs/. Raises StepFailed with what the
     function raised, or why its answer is none."""
-    folder = backend.home / "jobs" / name
-    files = folder / "ml"
-    files.mkdir(parents=True)
-    try:
+    with jobs.job_folder(name, backend.job_context(stopping)) as files:
         (files / "event.json").write_text(json.dumps(event))
         job = jobs.Job(
             name=name,
@@ -36,12 +32,10 @@ def invoke(
             environment=_environment(backend, function),
             network=True,
             max_seconds=MOST_SECONDS,
-            log=folder / "log.txt",
+            log=files.parent / "log.txt",
         )
         outcome = backend.runner.run(job, lambda line: None, stopping)
         answer = _read(files / "answer.json")
-    finally:
-        shutil.rmtree(files, ignore_errors=True)
     if outcome.timed_out:
         raise StepFailed(f"{function} did not end within {MOST_SECONDS} seconds, the limit of a Lambda step")
     if outcome.exit_code == 0 and isinstance(answer, dict):
