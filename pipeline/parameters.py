@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from pipeline.data import KNOWN_DIGEST
 from pipeline.errors import ParameterError
 from pipeline.settings import Settings
 
@@ -63,8 +64,8 @@ def table(settings: Settings) -> dict[str, Parameter]:
     rows = [
         _text(
             "InputData",
-            f"{settings.root}/data/reviews",
-            "The labelled reviews: a folder",
+            f"{settings.root}/data/{KNOWN_DIGEST}",
+            "The labelled reviews: a folder (--data publishes one)",
             _S3,
             "s3://bucket/folder",
         ),

@@ -212,7 +212,7 @@ def arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--test-share", type=share, default=0.1, help="unless the data has its own test split (%(default)s)"
     )
-    parser.add_argument("--seed", type=within(int, 0, 2**32 - 1), default=0, help="of the split (0)")
+    parser.add_argument("--seed", type=within(int, 0, 2**32 - 1), default=1, help="of the split (1)")
     parser.add_argument("--workers", type=count, default=os.cpu_count(), help="processes (one a core)")
     parser.add_argument("--limit", type=count, help="use a sample of so many reviews, for a quick try")
     return parser.parse_args(argv)

@@ -97,10 +97,12 @@ def _open(path: Path, newline: str) -> TextIO:
 
 
 def _columns(found: Collection[str], where: object) -> tuple[str, str]:
-    """The names of the text and the label column. ["id", "review", "label"] -> ("review", "label")"""
+    """The names of the text and the label column. ["id", "Review", "label"] -> ("Review", "label")"""
+    if not found:
+        raise DataError(f"{where} is empty; it needs a column {' or '.join(TEXT_COLUMNS)} and one of labels")
     chosen = []
     for kind, accepted in (("text", TEXT_COLUMNS), ("label", LABEL_COLUMNS)):
-        matching = [name for name in found if name in accepted]
+        matching = [name for name in found if name.strip().lower() in accepted]
         if len(matching) != 1:
             names = ", ".join(found)[:200] or "none"
             raise DataError(

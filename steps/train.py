@@ -117,6 +117,8 @@ def read_split(folder: Path, name: str, ids: int) -> Split:
     path = folder / f"{name}.parquet"
     try:
         rows = pd.read_parquet(path, columns=["label", "length", "review"])
+    except FileNotFoundError:
+        raise TrainingError(f"{path} does not exist; preprocess.py writes it") from None
     except (OSError, ValueError) as error:  # pyarrow's errors are of these types
         raise TrainingError(f"{path} is no Parquet file of label, length, review: {error}") from error
     if rows.empty:
@@ -204,8 +206,8 @@ def train_epoch(
             told = time.monotonic()
             to_do = (options.epochs - epoch) * len(batches) - (number + 1)
             left = (told - began) / (number + 1) * to_do
-            place = f"epoch {epoch + 1} of {options.epochs}: batch {number + 1} of {len(batches)}"
-            print(f"{place}, about {left:.0f} s left", flush=True)
+            place = f"epoch {epoch + 1}/{options.epochs}, batch {number + 1}/{len(batches)}"
+            print(f"{place}, {left:.0f} s left", flush=True)
     return total / len(split.reviews)
 
 

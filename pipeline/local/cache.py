@@ -8,6 +8,7 @@ sagemaker-python-sdk#3392.) Looking costs one pass over the inputs, to hash them
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -32,6 +33,9 @@ _KEY_MEMBERS = {
     "Transform": ("ModelName", "Environment", "DataProcessing", "TransformInput"),
 }
 _ENTRY = "CacheEntry"
+MOST_CHANGES = 5  # named of a miss
+_INPUT = re.compile(r"(?:ProcessingInputs|InputDataConfig|TransformInput)(?:\[(.+?)\])?\..*S3Uri")
+_ARGUMENT = re.compile(r"AppSpecification\.ContainerArguments\[(\d+)\]")
 
 
 @dataclass(frozen=True)
@@ -115,13 +119,13 @@ class Cache:
         if not entries:
             return "no earlier result to reuse"
         last = max(entries, key=lambda entry: entry["Time"])["Key"]
+        changed = [name for name in last.keys() | key.keys() if last.get(name) != key.get(name)]
+        changed.sort(key=lambda name: (_is_content(key.get(name)), name))  # settings first, then contents
         changes = [
-            f"{name}: {_short(last.get(name))} -> {_short(key.get(name))}"
-            for name in sorted(last.keys() | key.keys())
-            if last.get(name) != key.get(name)
+            f"{_label(name, key)}: {_short(last.get(name))} -> {_short(key.get(name))}" for name in changed
         ]
-        more = f" and {len(changes) - 3} more" if len(changes) > 3 else ""
-        return f"changed since the last result: {'; '.join(changes[:3])}{more}"
+        more = f" and {len(changes) - MOST_CHANGES} more" if len(changes) > MOST_CHANGES else ""
+        return f"changed since the last result: {'; '.join(changes[:MOST_CHANGES])}{more}"
 
 
 def _name(pipeline: str, step: str, key: dict[str, str]) -> str:
@@ -143,10 +147,24 @@ def _flat(value: Any, path: str) -> Iterator[tuple[str, str]]:
         yield path, value if isinstance(value, str) else json.dumps(value)
 
 
+def _label(name: str, key: dict[str, str]) -> str:
+    """How a person calls a member of a key: "input raw", "argument --seed", else the member's own path."""
+    if match := _INPUT.fullmatch(name):
+        return f"input {match[1]}" if match[1] else "the input"
+    if match := _ARGUMENT.fullmatch(name):
+        option = key.get(f"AppSpecification.ContainerArguments[{int(match[1]) - 1}]", "")
+        return f"argument {option}" if option.startswith("--") else f"argument {match[1]}"
+    return "the model" if name == "Model.ModelDataUrl" else name
+
+
+def _is_content(value: str | None) -> bool:
+    return value is not None and value.startswith("sha256:")
+
+
 def _short(value: str | None) -> str:
     if value is None:
         return "none"
-    if value.startswith("sha256:"):
+    if _is_content(value):
         return f"content {value[7:15]}"
     return repr(value if len(value) <= 60 else value[:57] + "...")
 

@@ -237,6 +237,27 @@ def test_a_cached_result_expires(home, tmp_path):
     store.close()
 
 
+def test_a_miss_is_told_in_a_persons_words(home, tmp_path):
+    store, storage = Store(home), FolderStorage(tmp_path / "s3")
+    cache = Cache(store, storage, lambda model: {})
+    step = Step("A", "Processing", {"CacheConfig": {"Enabled": True}}, None)
+
+    def look(seed, text):
+        (tmp_path / "raw").write_text(text)
+        storage.put(tmp_path / "raw", f"s3://robust/{text}/raw")
+        source = {"S3Uri": f"s3://robust/{text}", "S3DataType": "S3Prefix"}
+        specification = {"ContainerArguments": ["--quick", "--seed", seed]}
+        inputs = [{"InputName": "raw", "S3Input": source}]
+        return cache.look("p", step, {"AppSpecification": specification, "ProcessingInputs": inputs})
+
+    cache.add("p", step, look("1", "one").key, {"Properties": {}, "Execution": "arn"})
+    message = look("2", "two").message
+    assert message.startswith(
+        "changed since the last result: argument --seed: '1' -> '2'; input raw: content "
+    )
+    store.close()
+
+
 def test_a_step_that_writes_nothing_is_cached_too(client):
     step = job("A", outputs=[("out", "s3://robust/empty")], CacheConfig={"Enabled": True})
     create(client, definition(step))

@@ -167,7 +167,7 @@ def rows(*changed: dict) -> list[dict]:
         ([{**r, "sentiment": 1} for r in GOOD], r"2 label columns"),
         ([r for r in GOOD if r["label"]], r"0 negative reviews; at least 20"),
         (GOOD[:38], r"19 negative reviews; at least 20"),
-        ([], r"no text columns|0 negative"),
+        ([], r"is empty|0 negative"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
@@ -200,7 +200,7 @@ LINES = "".join(f"good number {n},{n % 2}\n" for n in range(60))
     [
         ("a.csv", HEADER + LINES + '"an open quote,1\n', "row 62: .*a quote stays open, the file is"),
         ("a.csv", HEADER + LINES + "one,two,1\n", "row 62 has 3 fields, the header 2"),
-        ("a.csv", "", "no text columns"),
+        ("a.csv", "", "is empty"),
         ("a.csv", (HEADER + LINES).encode("utf-16"), "is UTF-16; save it as UTF-8"),
         ("a.jsonl", '{"review": "good", "label": 1}\n{"review": "go', "line 2 is not JSON"),
         ("a.json", '[{"review": "good", "label": 1}]', "line 1 is not a JSON object; write one object a"),
