@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.local.jobs import Job, JobContext, ProcessRunner
 from pipeline.storage import FolderStorage
+from shared import need_namespaces
 
 
 @pytest.fixture(scope="session")
@@ -17,8 +18,7 @@ def best_isolation():
 
 @pytest.fixture(params=["namespace", "prefix"])
 def isolation(request, best_isolation):
-    if request.param == "namespace" and best_isolation != "namespace":
-        pytest.skip("this machine allows no namespaces")
+    need_namespaces(request.param, best_isolation)
     return request.param
 
 

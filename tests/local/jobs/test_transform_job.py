@@ -11,6 +11,7 @@ import pytest
 from pipeline.errors import ArchiveError, ModelServerFailed, Stopped, UsageError
 from pipeline.local.jobs import ProcessRunner, model_server, run_transform, serve_model
 from pipeline.local.jobs.archives import pack
+from shared import need_namespaces
 
 SERVER = (sys.executable, str(Path(__file__).with_name("tiny_server.py")))
 JSON_LINES = {"ContentType": "application/jsonlines", "SplitType": "Line"}
@@ -23,8 +24,7 @@ both = pytest.mark.parametrize("isolation", ["namespace", "prefix"], indirect=Tr
 def isolation(request, best_isolation):
     """The best that this machine has; tests of what isolation bears on are marked `both`."""
     wanted = getattr(request, "param", best_isolation)
-    if wanted == "namespace" and best_isolation != "namespace":
-        pytest.skip("this machine allows no namespaces")
+    need_namespaces(wanted, best_isolation)
     return wanted
 
 
