@@ -97,7 +97,11 @@ class Endpoints:
         import httpx
 
         try:
-            server, variant = self._server(document["EndpointName"], document["EndpointConfigName"])
+            name, config = document["EndpointName"], document["EndpointConfigName"]
+            known = (name, config) in self._servers
+            server, variant = self._server(name, config)
+            if not known:  # another process has changed the endpoint: what this one had goes
+                self._retire(name, keep=config)
             answer = server.client.post(
                 "/invocations",
                 content=body,

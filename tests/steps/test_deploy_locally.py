@@ -1,6 +1,7 @@
 """deploy.py against the local service: real model servers, real races."""
 
 import io
+import json
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 
@@ -34,6 +35,7 @@ class Registry:
     """The service, with version 1 right and version 2 wrong about every review, and not approved."""
 
     def __init__(self, service, home):
+        self.service = service
         self.sagemaker = aws_client("sagemaker", service.url)
         self.runtime = aws_client("sagemaker-runtime", service.url)
         self.sagemaker.create_model_package_group(ModelPackageGroupName="sentiment")
@@ -102,3 +104,24 @@ def test_two_deployers_of_one_version_at_once(registry):
         results = list(pool.map(registry.deploy, [1, 1]))
     assert set(results) <= {"Deployed", "AlreadyLive"} and "Deployed" in results
     assert registry.live() == ("InService", "1")
+
+
+def test_a_service_follows_what_another_process_deployed_and_keeps_one_server(registry, home):
+    assert registry.deploy(1) == "Deployed"
+    registry.sagemaker.update_model_package(ModelPackageArn=registry.arns[1], ModelApprovalStatus="Approved")
+    with LocalSageMaker(home) as other:
+        here = registry.sagemaker, registry.runtime
+        registry.sagemaker, registry.runtime = (
+            aws_client(name, other.url) for name in ("sagemaker", "sagemaker-runtime")
+        )
+        with pytest.raises(deploy.DeployError, match="it is live"):
+            registry.deploy(2)
+        registry.sagemaker, registry.runtime = here
+    request = {
+        "EndpointName": "sentiment",
+        "ContentType": "text/plain",
+        "Body": next(iter(deploy.PLAIN_REVIEWS)),
+    }
+    answer = registry.runtime.invoke_endpoint(**request)
+    assert json.loads(answer["Body"].read())["label"] == "negative"  # version 2 is wrong on purpose
+    assert [key[1].rsplit("-", 2)[1] for key in registry.service._backend.endpoints._servers] == ["2"]
