@@ -126,11 +126,18 @@ def _request(step: Step, definition: Definition, values: Mapping[str, Any]) -> I
     if step.type not in _CREATES:
         return
     operation, added = _CREATES[step.type]
-    request = _resolved(step.arguments, definition, values) | added
-    for problem in service_model.validate(operation, request):
-        yield Finding(
-            step.name, "Arguments", problem, f"{operation} would be refused; correct pipeline/definition.py"
-        )
+
+    def problems(given: Mapping[str, Any]) -> list[str]:
+        return service_model.validate(operation, _resolved(step.arguments, definition, given) | added)
+
+    for problem in problems(values):
+        causes = [
+            f"--set {name}={value}"
+            for name, value in values.items()
+            if problem not in problems({key: values[key] for key in values if key != name})
+        ]
+        place = " and ".join(causes) or "pipeline/definition.py"
+        yield Finding(step.name, "Arguments", problem, f"{operation} would be refused; correct {place}")
 
 
 def _resolved(value: Any, definition: Definition, values: Mapping[str, Any]) -> Any:

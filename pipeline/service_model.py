@@ -6,6 +6,7 @@ upsert, and the local service answers, what AWS would. Importing botocore costs 
 this late.
 """
 
+import difflib
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -58,8 +59,7 @@ def _fault(value: Any, shape: Any) -> str | None:
     rules = shape.metadata
     if shape.type_name == "string" and isinstance(value, str):
         if "enum" in rules and value not in rules["enum"]:
-            more = " …" if len(rules["enum"]) > 12 else ""
-            return f"{value!r} is none of {', '.join(rules['enum'][:12])}{more}"
+            return f"{value!r} is none of {_choices(value, rules['enum'])}"
         pattern = _pattern(rules["pattern"]) if "pattern" in rules else None
         if pattern and not pattern.fullmatch(value):
             return f"{value!r} does not match the pattern {rules['pattern']}"
@@ -67,6 +67,13 @@ def _fault(value: Any, shape: Any) -> str | None:
     if size is not None and "max" in rules and size > rules["max"]:
         return f"{size} is more than the {rules['max']} allowed"
     return None
+
+
+def _choices(value: str, choices: list[str]) -> str:
+    if len(choices) <= 12:
+        return ", ".join(choices)
+    near = difflib.get_close_matches(value, choices, n=5, cutoff=0)
+    return f"the {len(choices)} allowed; the nearest are {', '.join(near)}"
 
 
 def _length(value: Any) -> int | None:

@@ -226,7 +226,16 @@ def test_only_an_unused_parameter_is_no_more_than_a_warning() -> None:
 def test_a_value_that_was_set_is_checked_as_the_request_would_be() -> None:
     (finding,) = lint(json.dumps(definition()), {"InstanceType": "ml.m5.enormous"})
     assert finding.step == "Prepare"
-    assert "'ml.m5.enormous' is none of" in finding.problem
+    assert "'ml.m5.enormous' is none of the" in finding.problem
+    assert "the nearest are ml.m5." in finding.problem
+    assert finding.remedy.endswith("correct --set InstanceType=ml.m5.enormous")
+
+
+def test_what_was_set_beside_a_fault_of_the_definition_is_not_blamed() -> None:
+    body = definition()
+    no_such_instance_type(body)
+    (finding,) = lint(json.dumps(body), {"InstanceType": "ml.m5.large", "Epochs": 4})
+    assert finding.remedy.endswith("correct pipeline/definition.py")
 
 
 def test_a_pipeline_name_has_82_characters_at_most() -> None:
