@@ -7,15 +7,16 @@ show` says of an old execution what its run said.
 import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from pipeline import control
-from pipeline.control import Step, execution_id
+from pipeline.control import ENDED, Step, execution_id
 from pipeline.dag import Definition
 from pipeline.errors import ObjectNotFound
 
 NOT_RUN = "NotRun"
+WAITING = "Waiting"  # not run yet, in an execution that goes on
 EVALUATION = ("Evaluate", "evaluation", "evaluation.json")  # step, output, file
 
 
@@ -24,9 +25,10 @@ class StepOutcome:
     name: str
     type: str
     status: str
-    seconds: float | None
+    seconds: float | None  # up to now, while it runs
     cached: bool
     reason: str  # why it failed, was cached, was not, or was not run
+    job: str | None  # the name of its job, and of the folder of its log
 
 
 @dataclass(frozen=True)
@@ -38,11 +40,12 @@ class Outcome:
     accuracy_interval: tuple[float, float] | None  # 95 %
     test_size: int | None
     threshold: float | None
+    parameters: dict[str, str]  # those that differ from the defaults of the definition
     model_package_version: int | None
     approval_status: str | None
     endpoint: str | None  # that serves the version; none where the deployment was refused or failed
     deployment: dict[str, str] | None  # what Deploy answered: status, endpoint_name, message
-    seconds: float  # in which steps ran
+    seconds: float  # in which steps ran, up to now
     steps: list[StepOutcome]
 
     def as_json(self) -> str:
@@ -52,7 +55,10 @@ class Outcome:
 def of(clients: Any, arn: str) -> Outcome:
     """Raises NotFound for an execution that does not exist."""
     described = control.describe(clients.sagemaker, arn)
+    status = described["PipelineExecutionStatus"]
     definition = definition_of(clients.sagemaker, arn)
+    parameters = _parameters(clients.sagemaker, arn)
+    defaults = {name: str(found.get("DefaultValue")) for name, found in definition.parameters.items()}
     ran = {step.name: step for step in control.steps(clients, arn)}
     evaluation = _evaluation(clients, ran.get(EVALUATION[0]))
     metrics = evaluation.get("binary_classification_metrics", {}).get("accuracy", {})
@@ -61,20 +67,30 @@ def of(clients: Any, arn: str) -> Outcome:
     live = deployment.get("status") in ("Deployed", "AlreadyLive")
     interval = (metrics.get("lower"), metrics.get("upper"))
     return Outcome(
-        status=described["PipelineExecutionStatus"],
+        status=status,
         failure_reason=described.get("FailureReason"),
         execution=execution_id(arn),
         accuracy=metrics.get("value"),
         accuracy_interval=None if None in interval else interval,
         test_size=evaluation.get("dataset", {}).get("item_count"),
-        threshold=_threshold(clients.sagemaker, arn),
+        threshold=float(parameters["AccuracyThreshold"]) if "AccuracyThreshold" in parameters else None,
+        parameters={name: value for name, value in parameters.items() if value != defaults.get(name)},
         model_package_version=package.get("ModelPackageVersion"),
         approval_status=package.get("ModelApprovalStatus"),
         endpoint=deployment.get("endpoint_name") if live else None,
         deployment=deployment or None,
         seconds=round(_seconds(ran.values()), 1),
-        steps=_steps(clients, arn, definition, ran),
+        steps=_steps(clients, arn, definition, ran, waiting=status not in ENDED),
     )
+
+
+def headline(clients: Any, arn: str) -> tuple[float | None, int | None]:
+    """(accuracy, version of the model): what a list has room for, for fewer calls than `of`."""
+    ran = {step.name: step for step in control.steps(clients, arn)}
+    metrics = _evaluation(clients, ran.get(EVALUATION[0])).get("binary_classification_metrics", {})
+    registered = (step.metadata.get("RegisterModel") for step in ran.values() if step.status == "Succeeded")
+    versions = [int(found["Arn"].rpartition("/")[2]) for found in registered if found]
+    return metrics.get("accuracy", {}).get("value"), versions[0] if versions else None
 
 
 def definition_of(sagemaker: Any, arn: str) -> Definition:
@@ -83,18 +99,28 @@ def definition_of(sagemaker: Any, arn: str) -> Definition:
     return Definition.parse(answer["PipelineDefinition"])
 
 
-def _steps(clients: Any, arn: str, definition: Definition, ran: dict[str, Step]) -> list[StepOutcome]:
+def _steps(
+    clients: Any, arn: str, definition: Definition, ran: dict[str, Step], waiting: bool
+) -> list[StepOutcome]:
     notes = control.notes(clients, arn)
     outcomes = []
     for name, step in definition.steps.items():
         found = ran.get(name)
         if found is None:
-            outcomes.append(StepOutcome(name, step.type, NOT_RUN, None, False, notes.get(name, "")))
+            status = WAITING if waiting and name not in notes else NOT_RUN
+            outcomes.append(StepOutcome(name, step.type, status, None, False, notes.get(name, ""), None))
             continue
         note = control.cached_since(clients, found) if found.cached_from else notes.get(name, "")
-        seconds = None if found.seconds is None else round(found.seconds, 1)
         outcomes.append(
-            StepOutcome(name, step.type, found.status, seconds, bool(found.cached_from), found.reason or note)
+            StepOutcome(
+                name=name,
+                type=step.type,
+                status=found.status,
+                seconds=round(_seconds([found]), 1) if found.started else None,
+                cached=bool(found.cached_from),
+                reason=found.reason or note,
+                job=found.job[1] if found.job else None,
+            )
         )
     return outcomes
 
@@ -112,12 +138,11 @@ def _evaluation(clients: Any, step: Step | None) -> dict[str, Any]:
     return evaluation
 
 
-def _threshold(sagemaker: Any, arn: str) -> float | None:
+def _parameters(sagemaker: Any, arn: str) -> dict[str, str]:
     pages = sagemaker.get_paginator("list_pipeline_parameters_for_execution").paginate(
         PipelineExecutionArn=arn
     )
-    values = {found["Name"]: found["Value"] for page in pages for found in page["PipelineParameters"]}
-    return float(values["AccuracyThreshold"]) if "AccuracyThreshold" in values else None
+    return {found["Name"]: found["Value"] for page in pages for found in page["PipelineParameters"]}
 
 
 def _package(sagemaker: Any, ran: Iterable[Step]) -> dict[str, Any]:
@@ -145,8 +170,8 @@ def _deployment(ran: Iterable[Step]) -> dict[str, str]:
 def _seconds(ran: Iterable[Step]) -> float:
     """How long steps ran; those that ran at the same time count once, and the days before a retry not at
     all."""
-    total, until = timedelta(), None
-    for began, ended in sorted((step.started, step.ended) for step in ran if step.started and step.ended):
+    total, until, now = timedelta(), None, datetime.now(UTC)
+    for began, ended in sorted((step.started, step.ended or now) for step in ran if step.started):
         if until is None or ended > until:
             total += ended - (began if until is None else max(began, until))
             until = ended

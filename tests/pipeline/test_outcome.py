@@ -34,13 +34,21 @@ def ran(
     return {"StepName": name, "StepStatus": status, "StartTime": start, "EndTime": end, **more}
 
 
-def execution(tmp_path: Path, status: str, steps: list[dict[str, Any]], reason: str = "") -> Clients:
+def execution(
+    tmp_path: Path, status: str, steps: list[dict[str, Any]], reason: str = "", threshold: str = "0.88"
+) -> Clients:
     """An execution of four steps, with its evaluation in storage."""
     storage = FolderStorage(tmp_path / "s3")
     (tmp_path / "evaluation.json").write_text(json.dumps(EVALUATION))
     storage.put(tmp_path / "evaluation.json", "s3://bucket/evaluation/evaluation.json")
     failure = {"FailureReason": reason} if reason else {}
-    graph = {"Steps": [{"Name": name, "Type": kind, "Arguments": {}} for name, kind in STEPS]}
+    graph = {
+        "Parameters": [
+            {"Name": "AccuracyThreshold", "Type": "Float", "DefaultValue": 0.88},
+            {"Name": "Epochs", "Type": "Integer", "DefaultValue": 2},
+        ],
+        "Steps": [{"Name": name, "Type": kind, "Arguments": {}} for name, kind in STEPS],
+    }
     output = {
         "S3Uri": "s3://bucket/evaluation",
         "LocalPath": "/opt/ml/processing/evaluation",
@@ -66,7 +74,7 @@ def execution(tmp_path: Path, status: str, steps: list[dict[str, Any]], reason: 
         "ModelPackageStatusDetails": {"ValidationStatuses": []},
         "CreationTime": START,
     }
-    parameters = [{"Name": "AccuracyThreshold", "Value": "0.88"}]
+    parameters = [{"Name": "AccuracyThreshold", "Value": threshold}, {"Name": "Epochs", "Value": "3"}]
 
     def no_log(request: dict[str, Any]) -> dict[str, Any]:
         raise Refused("ResourceNotFoundException")
@@ -107,6 +115,7 @@ def test_a_run_that_deployed(tmp_path: Path) -> None:
         "accuracy_interval": [0.888, 0.911],
         "test_size": 2500,
         "threshold": 0.88,
+        "parameters": {"Epochs": "3"},
         "model_package_version": 7,
         "approval_status": "Approved",
         "endpoint": "sentiment",
@@ -121,6 +130,7 @@ def test_a_run_that_deployed(tmp_path: Path) -> None:
                     "seconds": 2.0,
                     "cached": False,
                     "reason": "",
+                    "job": "job-1" if name == "Evaluate" else None,
                 }
                 for name, kind in STEPS[:3]
             ),
@@ -131,12 +141,14 @@ def test_a_run_that_deployed(tmp_path: Path) -> None:
                 "seconds": None,
                 "cached": False,
                 "reason": "",
+                "job": None,
             },
         ],
     }
     shown = text(result)
     assert "0.9000 (95 % interval 0.8880 to 0.9110) on 2,500 test reviews" in shown
     assert "passed: the threshold is 0.88" in shown
+    assert "parameters  Epochs=3" in shown
     assert "version 7, Approved" in shown
     assert "endpoint    sentiment" in shown
     assert "TooLow    not run" in shown
@@ -146,7 +158,10 @@ def test_a_run_that_deployed(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("status", "hint"),
     [
-        ("NotApproved", "-m pipeline.run --local --set ApprovalStatus=Approved   # to deploy the version"),
+        (
+            "NotApproved",
+            "-m pipeline.run --local --set ApprovalStatus=Approved --set Epochs=3   # deploys the version",
+        ),
         (
             "Superseded",
             '-m pipeline invoke "I laughed, I cried, I would see it again."   # the newer version',
@@ -165,10 +180,53 @@ def test_a_version_that_was_not_deployed_has_the_reason_and_the_hint_that_fits(
     assert ("ApprovalStatus" in shown) == (status == "NotApproved")
 
 
-def test_the_hint_for_a_run_that_goes_on_is_how_to_stop_it(tmp_path: Path) -> None:
-    shown = text(outcome.of(execution(tmp_path, "Executing", [EVALUATED]), ARN))
-    assert "-m pipeline stop abcdefghijkl" in shown
+def test_of_a_run_that_goes_on_the_time_so_far_what_waits_and_how_to_stop_it(tmp_path: Path) -> None:
+    started = datetime.now(UTC) - timedelta(seconds=100)
+    running = {"StepName": "Evaluate", "StepStatus": "Executing", "StartTime": started}
+    result = outcome.of(execution(tmp_path, "Executing", [running]), ARN)
+    assert 100 <= result.seconds < 200
+    shown = text(result).splitlines()
+    assert re.fullmatch(r"Evaluate  Executing, 1\d\d\.\d s", shown[0])
+    assert shown[1:4] == ["Register  waiting", "Deploy    waiting", "TooLow    waiting"]
+    assert re.fullmatch(r"  \S+ -m pipeline stop abcdefghijkl", shown[-1])
+    assert shown[-2] == "next:"
+
+
+def test_the_first_hint_after_the_gate_is_the_same_run_with_a_threshold_that_it_passes(
+    tmp_path: Path,
+) -> None:
+    message = "test accuracy 0.9 is below the threshold 0.95"
+    steps = [EVALUATED, ran("TooLow", "Failed", FailureReason=message)]
+    clients = execution(tmp_path, "Failed", steps, f"Step TooLow: {message}", threshold="0.95")
+    shown = text(outcome.of(clients, ARN))
+    assert shown.count(message) == 1
+    assert "TooLow    Failed, 2.0 s\n" in shown
+    first = shown.partition("next:\n")[2].splitlines()[0]
+    assert first.endswith("-m pipeline.run --local --set AccuracyThreshold=0.9 --set Epochs=3")
     assert "retry" not in shown
+
+
+def test_a_request_that_was_refused_is_not_to_be_retried(tmp_path: Path) -> None:
+    failed = ran("Evaluate", "Failed", FailureReason="ClientError: CreateProcessingJob would be refused")
+    shown = text(outcome.of(execution(tmp_path, "Failed", [failed]), ARN))
+    assert "retry" not in shown
+    assert "-m pipeline runs show abcdefghijkl" in shown
+
+
+def test_the_log_of_the_step_that_failed_is_named(tmp_path: Path) -> None:
+    failed = {**EVALUATED, "StepStatus": "Failed"}
+    result = outcome.of(execution(tmp_path, "Failed", [failed]), ARN)
+    assert f"logs        {tmp_path}" in report.lines(result, tmp_path)  # it failed before it wrote one
+    log = tmp_path / "job-1" / "log.txt"
+    log.parent.mkdir()
+    log.touch()
+    assert f"logs        {log}" in report.lines(result, tmp_path)
+
+
+def test_a_list_has_accuracy_and_version_of_an_execution(tmp_path: Path) -> None:
+    steps = [EVALUATED, REGISTERED, deployed("Deployed")]
+    assert outcome.headline(execution(tmp_path, "Succeeded", steps), ARN) == (0.9, 7)
+    assert outcome.headline(execution(tmp_path, "Executing", []), ARN) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -212,5 +270,5 @@ def test_an_evaluation_that_is_no_longer_in_storage_is_no_error(tmp_path: Path) 
 
 @pytest.mark.parametrize(("accuracy", "gate"), [(0.88, "passed"), (0.8799, "not passed")])
 def test_the_gate_passes_at_the_threshold(accuracy: float, gate: str) -> None:
-    result = Outcome("Failed", None, "x", accuracy, None, 10, 0.88, None, None, None, None, 1.0, steps=[])
+    result = Outcome("Failed", None, "x", accuracy, None, 10, 0.88, {}, None, None, None, None, 1.0, steps=[])
     assert f"gate        {gate}: the threshold is 0.88" in list(report.lines(result, Path("logs")))
