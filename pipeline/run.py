@@ -13,14 +13,14 @@ import typer
 
 from pipeline.errors import DefinitionError, StateFolderError, UsageError
 
-HOUR = 3600.0
+WAIT_SECONDS = 43200  # 12 hours
 DATA_COPIES = 5  # a finished run holds 2.3 times its data (measured); jobs need some more while they run
 SPARE_BYTES = 200_000_000  # models, checkpoints, logs
 
 
 Local = Annotated[bool, typer.Option("--local", help="On this machine: no AWS account, no Docker.")]
 DataPath = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--data", metavar="PATH", help="Labelled reviews: CSV, JSON Lines, Parquet or the Stanford set."
     ),
@@ -32,7 +32,9 @@ Assignments = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, progress on stderr.")]
-Timeout = Annotated[float, typer.Option(help="Seconds to wait for the end.", min=1)]
+Timeout = Annotated[
+    float, typer.Option(metavar="SECONDS", help="What is not done by then is stopped.", min=1)
+]
 
 
 def run(
@@ -40,7 +42,7 @@ def run(
     data: DataPath = None,
     assignments: Assignments = None,
     as_json: Json = False,
-    timeout: Timeout = 12 * HOUR,
+    timeout: Timeout = WAIT_SECONDS,
 ) -> None:
     """Run the whole pipeline: preprocess, train, predict, evaluate, and deploy what passes the gate."""
     from pipeline import code_bundle, compiled, control, definition, lint, parameters, sessions, settings
@@ -53,9 +55,11 @@ def run(
         )
     config = settings.load("local")
     values = parameters.parse(assignments or [], parameters.table(config))
+    if data is not None and not data.strip():
+        raise UsageError("--data is empty; name a file or a folder of labelled reviews")
     if data and "InputData" in values:
         raise UsageError("--data and --set InputData=… name the reviews twice; keep one")
-    found = None if "InputData" in values else reviews.find(data)
+    found = None if "InputData" in values else reviews.find(Path(data) if data else None)
     home = sessions.state_folder()
     _check_space(home, found.size if found else 0)
 
@@ -64,7 +68,7 @@ def run(
     kept = compiled.file_of(config, code, home)
     text = kept.read_text("utf-8") if kept.is_file() else definition.compile(config, code)
     if faults := lint.errors(lint.lint(text, values, config.pipeline)):
-        raise DefinitionError("the definition has faults:\n  " + "\n  ".join(map(str, faults)))
+        raise DefinitionError("the pipeline would be refused:\n  " + "\n  ".join(map(str, faults)))
 
     with sessions.connect(config, home) as clients:
         if not kept.is_file():

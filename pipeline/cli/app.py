@@ -10,6 +10,8 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.errors import reported
+from pipeline.errors import UsageError
+from pipeline.run import WAIT_SECONDS, Timeout
 
 __all__ = ["app", "main"]
 
@@ -34,6 +36,11 @@ def main() -> None:
         app(prog_name="python -m pipeline")
 
 
+@app.command(hidden=True, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def run() -> None:
+    raise UsageError("a run is started with: python -m pipeline.run --local")
+
+
 @app.command()
 def show(mermaid: Annotated[bool, typer.Option("--mermaid", help="As a Mermaid diagram.")] = False) -> None:
     """The pipeline as text: its steps, in order, and its parameters."""
@@ -45,11 +52,14 @@ def show(mermaid: Annotated[bool, typer.Option("--mermaid", help="As a Mermaid d
 
 
 @runs.command("list")
-def list_runs(as_json: Json = False) -> None:
+def list_runs(
+    everything: Annotated[bool, typer.Option("--all", help="Not only the latest 20.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="All, as one JSON list on stdout.")] = False,
+) -> None:
     """Past and present executions, newest first."""
     from pipeline.cli import runs as commands
 
-    commands.list_all(as_json)
+    commands.list_all(everything, as_json)
 
 
 @runs.command("show")
@@ -64,9 +74,12 @@ def show_run(execution: ExecutionId, as_json: Json = False) -> None:
 def retry(
     execution: ExecutionId,
     as_json: Json = False,
-    timeout: Annotated[float, typer.Option(help="Seconds to wait for the end.", min=1)] = 43200,
+    timeout: Timeout = WAIT_SECONDS,
 ) -> None:
-    """Go on with an execution that failed or was stopped: what succeeded does not run again."""
+    """Resume an execution that failed or was stopped.
+
+    What succeeded does not run again.
+    """
     from pipeline.cli import runs as commands
 
     raise typer.Exit(commands.retry(execution, as_json, timeout))

@@ -37,6 +37,8 @@ def _known(error: Exception) -> PipelineError | None:
             f"{error.strerror}: {error.filename or 'the state folder'}; free some space, or set PIPELINE_HOME"
         )
     exceptions = sys.modules.get("botocore.exceptions")  # when it is not loaded, the error is none of its
-    if exceptions and isinstance(error, exceptions.ClientError | exceptions.BotoCoreError):
+    if exceptions and isinstance(error, exceptions.ClientError):  # without botocore's wrapping
+        return AwsRefused(error.response["Error"].get("Message") or str(error))
+    if exceptions and isinstance(error, exceptions.BotoCoreError):
         return AwsRefused(str(error))
     return None

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 from pipeline import control, outcome
 from pipeline.cli import report
 from pipeline.cli.view import view
+from pipeline.errors import WaitTimeout
 from pipeline.settings import Settings
 from pipeline.watch import Watch
 
@@ -25,8 +26,11 @@ def follow(
     timeout: float,
     done: Iterable[str] = (),
 ) -> int:
-    """0 when the execution succeeded, else 1. With `as_json` stdout gets one JSON object and nothing else.
-    `done`: the steps that succeeded before a retry."""
+    """0 when the execution succeeded, else 1. What has not ended in time is stopped, as by Ctrl-C.
+
+    With `as_json` stdout gets one JSON object and nothing else. `done`: the steps that succeeded before a
+    retry.
+    """
     progress: TextIO = sys.stderr if as_json else sys.stdout
     definition = outcome.definition_of(clients.sagemaker, arn)
     watch = Watch(clients, arn, done)
@@ -34,8 +38,9 @@ def follow(
         try:
             for event in watch.events(settings.poll_seconds, timeout):
                 shown.show(event)
-        except KeyboardInterrupt:
-            print("stopping …", file=sys.stderr)
+        except (KeyboardInterrupt, WaitTimeout) as error:
+            late = f"not done after {timeout:g} s (--timeout): " if isinstance(error, WaitTimeout) else ""
+            print(f"{late}stopping …", file=sys.stderr, flush=True)
             with suppress(clients.sagemaker.exceptions.ConflictException):  # it has just ended
                 control.stop(clients.sagemaker, arn)
             for event in watch.events(settings.poll_seconds, STOP_SECONDS):

@@ -14,7 +14,8 @@ def serve(port: int, stream: TextIO) -> None:
         print(
             f"the local service listens on {url}; Ctrl-C ends it\n\n"
             f"export AWS_ENDPOINT_URL_SAGEMAKER={url} AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME={url}\n"
-            f"export AWS_DEFAULT_REGION={config.region} AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=none",
+            f"export AWS_DEFAULT_REGION={config.region} AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=none\n"
+            "export SAGEMAKER_VALIDATE_ROLE=false",  # else the SageMaker SDK asks AWS about the role
             file=stream,
             flush=True,
         )

@@ -71,7 +71,8 @@ class PlainView:
 
 
 class LiveView:
-    """One row a step: name, state, time, and the last line of its log while it runs."""
+    """One row a step: name, state, time, and the last line of its log while it runs. It goes when the
+    execution ends; the epochs stay, and what came of the steps is in the text that a run ends with."""
 
     def __init__(self, stream: TextIO, definition: Definition) -> None:
         from rich.console import Console
@@ -81,11 +82,17 @@ class LiveView:
         self._steps: dict[str, Step] = {}
         self._lines: dict[str, str] = {}
         self._seen: dict[str, float] = {}  # step -> when it was first seen, on this machine's clock
-        self._live = Live(get_renderable=self._table, console=Console(file=stream), refresh_per_second=4)
+        self._console = Console(file=stream)
+        self._live = Live(
+            get_renderable=self._table, console=self._console, refresh_per_second=4, transient=True
+        )
 
     def show(self, event: Event) -> None:
         if isinstance(event, LogLine):
-            if event.line.strip():
+            if _EPOCH.match(event.line):
+                line = event.line.partition(" seconds=")[0]  # the rest fits 80 columns
+                self._console.print(line, markup=False, highlight=False)
+            elif event.line.strip():
                 self._lines[event.step] = event.line.strip()
         elif isinstance(event, StepChanged):
             self._steps[event.step.name] = event.step
@@ -95,7 +102,9 @@ class LiveView:
         from rich.table import Table
         from rich.text import Text
 
-        table = Table(box=None, padding=(0, 2, 0, 0), expand=True)
+        # Room for the ^C that a terminal echoes behind the last row: on a line of its own it would put Live
+        # out of step.
+        table = Table(box=None, padding=(0, 2, 0, 0), width=self._console.width - 2)
         table.add_column("Step", no_wrap=True, width=max(map(len, self._names)))
         table.add_column("State", no_wrap=True, width=9)
         table.add_column("Time", no_wrap=True, width=8)

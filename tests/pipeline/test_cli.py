@@ -1,22 +1,30 @@
 """What a person sees: help without waiting, mistakes as messages, and a running execution."""
 
 import io
+import json
 import os
+import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from scripted_aws import scripted
 
-from pipeline import run
+from pipeline import control, run, sessions, settings
+from pipeline.cli import runs
 from pipeline.cli.errors import reported
+from pipeline.cli.follow import follow
 from pipeline.cli.view import LiveView, PlainView, View, view
 from pipeline.control import Step
 from pipeline.dag import Definition
 from pipeline.errors import AwsRefused, DataError, PipelineError, StateFolderError, WaitTimeout
-from pipeline.watch import LogLine, StatusChanged, StepChanged
+from pipeline.storage import FolderStorage
+from pipeline.watch import LogLine, StatusChanged, StepChanged, Watch
 
 ROOT = Path(__file__).parent.parent.parent
 HEAVY = ("boto3", "botocore", "sagemaker", "torch", "pandas", "uvicorn", "rich", "pydantic")
@@ -50,12 +58,43 @@ def test_help_imports_nothing_that_takes_time(module: str) -> None:
     assert done.stdout.splitlines()[-1] == "IMPORTED []"
 
 
+def test_run_as_a_verb_says_how_a_run_is_started() -> None:
+    done = command("pipeline", "run", "--local", "--set", "Epochs=3")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "python -m pipeline.run --local" in done.stderr
+
+
+def test_the_help_is_not_cut_and_both_commands_wait_as_long() -> None:
+    commands = command("pipeline", "--help").stdout.partition("Commands:")[2]
+    assert "  retry   Resume an execution" in commands
+    assert "..." not in commands
+    assert "[default: 43200;" in command("pipeline", "retry", "--help").stdout
+    assert "[default: 43200;" in command("pipeline.run", "--help").stdout
+
+
+def test_serve_prints_what_other_clients_export(tmp_path: Path) -> None:
+    serving = [sys.executable, "-m", "pipeline", "local", "serve"]
+    environment = {**os.environ, "PIPELINE_HOME": str(tmp_path / "state")}
+    with subprocess.Popen(serving, cwd=ROOT, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        lines = [process.stdout.readline() for _ in range(5)]
+        process.send_signal(signal.SIGINT)
+    assert process.returncode == 0
+    assert lines[2].startswith("export AWS_ENDPOINT_URL_SAGEMAKER=http://127.0.0.1:")
+    assert lines[4] == "export SAGEMAKER_VALIDATE_ROLE=false\n"
+
+
 MISTAKES = [
     ((), "say where to run"),
     (("--local", "--set", "Epoch=3"), "did you mean Epochs"),
     (("--local", "--set", "Epochs=0"), "out of range"),
     (("--local", "--data", "absent.csv"), "absent.csv does not exist"),
     (("--local", "--data", "README.md", "--set", "InputData=s3://bucket/x"), "keep one"),
+    (("--local", "--data", ""), "--data is empty"),
+    (
+        ("--local", "--set", "TrainingInstanceType=ml.c5.banana"),
+        "correct --set TrainingInstanceType=ml.c5.banana",
+    ),
     (("--locale",), "No such option"),
 ]
 
@@ -120,7 +159,9 @@ def test_what_aws_refuses_is_a_message_with_exit_code_3(capsys: pytest.CaptureFi
         with pytest.raises(SystemExit) as exit, reported():
             raise error
         assert exit.value.code == 3
-    assert "not you" in capsys.readouterr().err
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "error: not you"  # the service's words, without botocore's
+    assert "https://x" in second
 
 
 def test_a_defect_keeps_its_stack_trace() -> None:
@@ -195,3 +236,86 @@ def test_on_a_terminal_there_is_a_row_for_each_step(monkeypatch: pytest.MonkeyPa
     assert "Cached" in last
     assert "12.3 s" in last
     assert "out of memory" in last
+
+
+def test_on_a_terminal_the_epochs_stay_and_80_columns_hold_the_time_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("TERM", "xterm")
+    terminal, train = Terminal(), "AccuracyTooLow"  # as wide as the names of the pipeline's steps
+    epoch = "epoch=10 train_loss=0.5312 validation_loss=0.4011 validation_accuracy=0.8421"
+    left = "epoch 10/10, batch 421/623, 1500 s left"
+    with view(
+        terminal, Definition.parse(f'{{"Steps": [{{"Name": "{train}", "Type": "Training"}}]}}')
+    ) as shown:
+        shown.show(StepChanged(state(train, "Executing")))
+        shown.show(LogLine(train, f"{epoch} seconds=31.2"))
+        shown.show(LogLine(train, left))
+    written = terminal.getvalue()
+    assert written.count(f"{epoch}\n") == 1
+    assert left in written[written.index(epoch) :]
+
+
+PIPELINE = json.dumps(
+    {"Version": "2020-12-01", "Steps": [{"Name": "No", "Type": "Fail", "Arguments": {"ErrorMessage": "why"}}]}
+)
+
+
+def test_the_list_shows_the_latest_and_says_how_many_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PIPELINE_HOME", str(tmp_path))
+    monkeypatch.setattr(runs, "LATEST", 2)
+    config = settings.load("local")
+    with sessions.connect(config, tmp_path) as clients:
+        control.upsert(clients.sagemaker, config.pipeline, PIPELINE, config.pipeline_role)
+        for token in "abc":
+            arn = control.start(clients.sagemaker, config.pipeline, {}, token * 32)
+            list(Watch(clients, arn).events(0.05, 30))
+    runs.list_all(everything=False, as_json=False)
+    head, *rows, more = capsys.readouterr().out.splitlines()
+    assert head.split() == ["execution", "started", "status", "accuracy", "version", "reason"]
+    assert rows[0].startswith(control.execution_id(arn))
+    for row in rows:
+        assert re.fullmatch(r"\w{12}  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d  Failed     - +- +Step No: why", row)
+    assert len(rows) == 2
+    assert more.startswith("and 1 more")
+    runs.list_all(everything=True, as_json=False)
+    assert len(capsys.readouterr().out.splitlines()) == 4
+    runs.list_all(everything=False, as_json=True)
+    listed = json.loads(capsys.readouterr().out)
+    assert [each["failure_reason"] for each in listed] == ["Step No: why"] * 3
+
+
+def scene(statuses: list[str]) -> sessions.Clients:
+    """An execution that goes on until it is stopped."""
+
+    def stop(request: dict[str, Any]) -> dict[str, Any]:
+        statuses[:] = ["Stopped"]
+        return {}
+
+    sagemaker = {
+        "DescribePipelineExecution": lambda _: {"PipelineExecutionStatus": statuses[0]},
+        "DescribePipelineDefinitionForExecution": lambda _: {"PipelineDefinition": PIPELINE},
+        "ListPipelineExecutionSteps": lambda _: {"PipelineExecutionSteps": []},
+        "ListPipelineParametersForExecution": lambda _: {"PipelineParameters": []},
+        "StopPipelineExecution": stop,
+    }
+    logs = {"DescribeLogStreams": lambda _: {"logStreams": []}}
+    return sessions.Clients(
+        scripted("sagemaker", sagemaker, []), None, scripted("logs", logs, []), FolderStorage(Path("unused"))
+    )
+
+
+def test_what_is_not_done_in_time_is_stopped_and_can_be_resumed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arn = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/sentiment/execution/abcdefghijkl"
+    statuses = ["Executing"]
+    code = follow(scene(statuses), arn, settings.load("local"), tmp_path, as_json=False, timeout=0.01)
+    output, errors = capsys.readouterr()
+    assert (code, statuses) == (1, ["Stopped"])
+    assert errors == "not done after 0.01 s (--timeout): stopping …\n"
+    assert "abcdefghijkl: Stopped" in output
+    assert "-m pipeline retry abcdefghijkl" in output
