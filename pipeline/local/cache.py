@@ -121,9 +121,7 @@ class Cache:
         last = max(entries, key=lambda entry: entry["Time"])["Key"]
         changed = [name for name in last.keys() | key.keys() if last.get(name) != key.get(name)]
         changed.sort(key=lambda name: (_is_content(key.get(name)), name))  # settings first, then contents
-        changes = [
-            f"{_label(name, key)}: {_short(last.get(name))} -> {_short(key.get(name))}" for name in changed
-        ]
+        changes = [_change(name, last.get(name), key) for name in changed]
         more = f" and {len(changes) - MOST_CHANGES} more" if len(changes) > MOST_CHANGES else ""
         return f"changed since the last result: {'; '.join(changes[:MOST_CHANGES])}{more}"
 
@@ -161,12 +159,14 @@ def _is_content(value: str | None) -> bool:
     return value is not None and value.startswith("sha256:")
 
 
+def _change(name: str, before: str | None, key: dict[str, str]) -> str:
+    """HyperParameters.epochs: '2' -> '3', or for what counts by its content: input train: other content"""
+    now, label = key.get(name), _label(name, key)
+    return f"{label}: other content" if _is_content(now) else f"{label}: {_short(before)} -> {_short(now)}"
+
+
 def _short(value: str | None) -> str:
-    if value is None:
-        return "none"
-    if _is_content(value):
-        return f"content {value[7:15]}"
-    return repr(value if len(value) <= 60 else value[:57] + "...")
+    return "none" if value is None else repr(value if len(value) <= 60 else value[:57] + "...")
 
 
 def content_digest(path: Path) -> str:

@@ -388,7 +388,7 @@ def test_a_cached_step_is_not_run_again_and_a_miss_is_explained(client, service,
     fourth, ran = run(client, steps("3"))
     assert "CacheHitResult" not in ran["Train"]
     (event,) = events(service, fourth)
-    assert event["message"].startswith("changed since the last result: input code: content")
+    assert event["message"] == "changed since the last result: input code: other content"
 
 
 def test_a_lost_output_is_a_cache_miss(client, service, storage):
