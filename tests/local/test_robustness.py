@@ -252,9 +252,7 @@ def test_a_miss_is_told_in_a_persons_words(home, tmp_path):
 
     cache.add("p", step, look("1", "one").key, {"Properties": {}, "Execution": "arn"})
     message = look("2", "two").message
-    assert message.startswith(
-        "changed since the last result: argument --seed: '1' -> '2'; input raw: content "
-    )
+    assert message == "changed since the last result: argument --seed: '1' -> '2'; input raw: other content"
     store.close()
 
 
