@@ -10,7 +10,7 @@ import threading
 from pipeline.errors import Fault
 from pipeline.local.backend import Backend
 from pipeline.local.execution import EXECUTION, Execution, settle
-from pipeline.local.store import is_alive
+from pipeline.local.store import Document, is_alive
 
 INTERRUPTED = "interrupted: the process that ran it ended; resume it with: python -m pipeline retry {}"
 
@@ -36,17 +36,13 @@ class Engine:
         """Settle executions whose process is gone: they, their running steps and jobs have failed, and what
         the jobs had half written goes."""
         store = self.backend.store
-        for document in store.all(EXECUTION):
+        for document in filter(_is_abandoned, store.all(EXECUTION)):
             execution = document["PipelineExecutionArn"].rpartition("/")[2]
             with store.transaction():
-                now = store.get(EXECUTION, execution) or {}  # another process may have retried it meanwhile
-                running = now.get("PipelineExecutionStatus") in ("Executing", "Stopping")
-                gone = (
-                    settle(store, execution, "Failed", INTERRUPTED.format(execution))
-                    if (running and not is_alive(now.get("Owner")))
-                    else []
-                )
-            for job in gone:
+                if not _is_abandoned(store.get(EXECUTION, execution) or {}):
+                    continue  # another process has retried it meanwhile
+                unfinished = settle(store, execution, "Failed", INTERRUPTED.format(execution))
+            for job in unfinished:
                 shutil.rmtree(self.backend.home / "jobs" / job / "ml", ignore_errors=True)
 
     def close(self) -> None:
@@ -59,6 +55,11 @@ class Engine:
                 request_stop(self.backend, execution)
         for thread in threads.values():
             thread.join()
+
+
+def _is_abandoned(execution: Document) -> bool:
+    running = execution.get("PipelineExecutionStatus") in ("Executing", "Stopping")
+    return running and not is_alive(execution.get("Owner"))
 
 
 def request_stop(backend: Backend, execution: str) -> None:

@@ -180,19 +180,13 @@ class Execution:
             try:
                 return self._attempt(step)
             except StepFailed as failure:
-                delay = (
-                    None
-                    if self._stop.is_set()
-                    else _retry_delay(step, failure, failures, time.monotonic() - began)
-                )
+                elapsed = time.monotonic() - began
+                delay = None if self._stop.is_set() else _retry_delay(step, failure, failures, elapsed)
                 if delay is None:
                     raise
                 count = sum(failures.values()) + 1
-                self._event(
-                    step.name,
-                    "retry",
-                    f"attempt {count} in {delay:g} s, after {failure.error_type}: {failure}",
-                )
+                message = f"attempt {count} in {delay:g} s, after {failure.error_type}: {failure}"
+                self._event(step.name, "retry", message)
                 self._change(step, AttemptCount=count)
                 if self._stop.wait(delay):
                     raise
@@ -213,11 +207,9 @@ class Execution:
             if lookup is None:
                 return run_step(run, name, request), None
             self._event(step.name, "cache-hit" if lookup.found else "cache-miss", lookup.message)
-            if lookup.found:
-                found = lookup.found
-                return Result(found["Properties"], found["Metadata"], found["PropertyFiles"]), found[
-                    "Execution"
-                ]
+            if found := lookup.found:
+                result = Result(found["Properties"], found["Metadata"], found["PropertyFiles"])
+                return result, found["Execution"]
             result = run_step(run, name, request)
         except PipelineError as error:
             raise error if isinstance(error, StepFailed) else StepFailed(str(error)) from error
