@@ -18,8 +18,7 @@ _TOKEN = re.compile(r"\.?([A-Za-z0-9_-]+)|\[['\"]([^'\"]+)['\"]\]|\[(\d+)\]")
 
 @dataclass(frozen=True)
 class Reference:
-    """One `Get`: {"Get": "Steps.Train.ModelArtifacts.S3ModelArtifacts"} -> Steps, Train, the rest as a
-    path."""
+    """One `Get`: {"Get": "Steps.Train.ModelArtifacts.S3Uri"} -> Steps, Train, and the rest as a path."""
 
     source: str  # Parameters, Steps or Execution
     name: str
@@ -46,8 +45,7 @@ class Step:
 
     @property
     def arguments(self) -> dict[str, Any]:
-        """The step's request; for a Condition, its conditions only: the steps of its arms stand on their
-        own."""
+        """The step's request; of a Condition only the conditions, for the steps of its arms are steps too."""
         arguments: dict[str, Any] = self.body.get("Arguments", {})
         if self.type != "Condition":
             return arguments
@@ -98,8 +96,7 @@ class Definition:
         return definition
 
     def order(self) -> list[str]:
-        """Step names, each after all it depends on, otherwise as written. Raises DefinitionError for a
-        cycle."""
+        """Step names, each after all it depends on, else as written. Raises DefinitionError for a cycle."""
         done: list[str] = []
         waiting = list(self.steps)
         while waiting:
@@ -187,8 +184,7 @@ def references(value: Any) -> Iterator[Reference]:
 
 
 def parse_get(text: Any) -> Reference:
-    """'Steps.Prepare.Outputs['train'].S3Uri' -> Reference('Steps', 'Prepare', ('Outputs', 'train',
-    'S3Uri'))"""
+    """'Steps.Prepare.Outputs['x'].S3Uri' -> Reference('Steps', 'Prepare', ('Outputs', 'x', 'S3Uri'))"""
     source, _, rest = text.partition(".") if isinstance(text, str) else ("", "", "")
     tokens = path_tokens(rest)
     if source not in ("Parameters", "Steps", "Execution") or not tokens:

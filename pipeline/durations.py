@@ -1,5 +1,4 @@
-"""ISO 8601 durations, as a step's cache expiry is written: P30D, PT16M, P1DT5H, and AWS's short forms 30d,
-T16m, 30dT5h."""
+"""ISO 8601 durations of a step's cache expiry: P30D, PT16M, P1DT5H, and AWS's short 30d, T16m, 30dT5h."""
 
 import re
 
@@ -21,8 +20,7 @@ _SECONDS = {
 
 
 def seconds(text: str) -> int:
-    """seconds("P1DT5H") -> 104400. A year counts 365 days and a month 30. Raises ValueError for anything
-    else."""
+    """seconds("P1DT5H") -> 104400; a year has 365 days, a month 30. Raises ValueError for anything else."""
     match = _DURATION.fullmatch(text)
     parts = {unit: int(count) for unit, count in match.groupdict().items() if count} if match else {}
     if not parts or text.upper().endswith("T"):

@@ -1,5 +1,4 @@
-"""A SageMaker small enough to read, for one machine: it runs compiled pipeline definitions and speaks AWS's
-protocol.
+"""A SageMaker small enough to read: it runs compiled pipeline definitions here and speaks AWS's protocol.
 
     with LocalSageMaker(Path(".pipeline")) as service:
         client = boto3.client("sagemaker", endpoint_url=service.url, …)
@@ -25,8 +24,7 @@ __all__ = ["ACCOUNT", "REGION", "LocalSageMaker"]
 
 
 class LocalSageMaker:
-    """functions: the Lambda functions there are, by name, each the Python file that holds handler(event,
-    context)."""
+    """functions: the Lambda functions there are, by name, each a Python file with handler(event, context)."""
 
     def __init__(
         self,

@@ -1,5 +1,4 @@
-"""What every operation of the local service works on: the state, the storage, the runner, and how things are
-named.
+"""What every operation of the local service works on: state, storage, runner, and how things are named.
 
 One object instead of globals, so that two services (two state folders) can live in one process, as they do in
 tests.
@@ -78,8 +77,7 @@ def arn(kind: str, name: str) -> str:
 
 
 def name_of(name_or_arn: str) -> str:
-    """The part of an ARN that names the resource: of an execution its id, of a model package
-    group/version."""
+    """The part of an ARN that names the resource: an execution's id, a model package's group/version."""
     if not name_or_arn.startswith("arn:"):
         return name_or_arn
     kind, _, name = name_or_arn.split(":", 5)[-1].partition("/")

@@ -40,8 +40,7 @@ _ARGUMENT = re.compile(r"AppSpecification\.ContainerArguments\[(\d+)\]")
 
 @dataclass(frozen=True)
 class Lookup:
-    """found is the stored result, or None; message says why, in one line; key is what to store a new result
-    under."""
+    """found: the stored result, or None; message: why, in one line; key: to store a new result under."""
 
     found: Document | None
     message: str

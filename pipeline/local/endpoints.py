@@ -124,8 +124,7 @@ class Endpoints:
         return Answer(answer.content, media_type, variant)
 
     def recover(self) -> None:
-        """Settle what a process that is gone left half done: a creation has failed, an update has not
-        happened."""
+        """Settle what a process that is gone left: a creation has failed, an update has not happened."""
         store = self._backend.store
         with store.transaction():
             for document in store.all(hosting.ENDPOINT):

@@ -74,8 +74,7 @@ class Execution:
         return ("Stopped", None) if self._stop.is_set() else ("Succeeded", None)
 
     def _resume(self) -> None:
-        """Take over what is done already: by this execution before it was retried, or by a selective one's
-        source."""
+        """Take over what is done already: before a retry, or by the source of a selective execution."""
         selective = self.document.get("SelectiveExecutionConfig")
         if selective:
             chosen = {each["StepName"] for each in selective["SelectedSteps"]}
@@ -115,8 +114,7 @@ class Execution:
             self._stop.set()
 
     def _ready(self, running: set[str]) -> list[Step]:
-        """The steps that may start now. Those that never will, because of a branch not taken, are marked on
-        the way."""
+        """The steps that may start now. Those on a branch not taken, and what needs them, are marked."""
         ready = []
         for name in self.definition.order():
             if name in self._states or name in running:
@@ -257,8 +255,7 @@ def _iso(moment: datetime) -> str:
 
 
 def _retry_delay(step: Step, failure: StepFailed, used: dict[int, int], elapsed: float) -> float | None:
-    """Seconds until the next attempt, by the first policy that covers the failure and is not used up; else
-    None."""
+    """Seconds until the next attempt, by the first policy that covers the failure; None: there is none."""
     for index, policy in enumerate(step.body.get("RetryPolicies") or []):
         if failure.error_type not in policy["ExceptionType"]:
             continue

@@ -39,8 +39,7 @@ class StepRun:
     started: Callable[[Document], None]  # called with the metadata as soon as there is a job to look at
 
     def name(self) -> str:
-        """A name as the pipeline service makes them: pipelines-<execution>-<step>-<random>, at most 63
-        characters."""
+        """As the service names them: pipelines-<execution>-<step>-<random>, at most 63 characters."""
         step = self.step.name[:28].replace("_", "-")  # a job's name may have no underscore
         return f"pipelines-{self.execution}-{step}-{new_id(10)}"
 
@@ -86,8 +85,7 @@ JOB_KINDS = tuple(job.kind for job in _JOBS.values())
 
 
 def run_job(run: StepRun, name: str, request: Document) -> Result:
-    """A processing, training or transform job, recorded as Describe* shows it from its first moment to its
-    end."""
+    """A processing, training or transform job, recorded from its first moment to its end."""
     job = _JOBS[run.step.type]
     _checked(job.operation, request, {f"{job.kind}Name": name})
     if problems := jobs.unsupported(run.step.type, request):

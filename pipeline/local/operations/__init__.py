@@ -1,5 +1,4 @@
-"""The operations of the local service, by AWS's names. Whatever is not in this table is answered as not
-implemented."""
+"""The operations of the local service, by AWS's names. What is not here is answered as not implemented."""
 
 from collections.abc import Callable
 

@@ -23,8 +23,7 @@ KEPT = {  # members that are honoured, or have no effect on one machine; others 
 
 
 def _insert(backend: Backend, kind: str, name: str, document: Document) -> Document:
-    """Create a named resource, or fail as AWS does when the name is taken. Returns its ARN under AWS's
-    member."""
+    """Create a named resource, or fail as AWS does when the name is taken. Returns its ARN."""
     the_arn = arn({MODEL: "model", CONFIG: "endpoint-config", ENDPOINT: "endpoint"}[kind], name)
     with backend.store.transaction():
         if backend.store.get(kind, name):

@@ -17,8 +17,7 @@ MOST_EVENTS = 10_000  # of one answer, as on AWS
 
 
 def describe_log_streams(backend: Backend, request: Document) -> Document:
-    """The streams of a group whose names start with the prefix; all of a group are not listed, for they are
-    many."""
+    """The streams of a group whose names start with the prefix; without one, none: there are many."""
     prefix = request.get("logStreamNamePrefix", "")
     path = _file(backend, request["logGroupName"], prefix) if prefix else None
     if path is None or not path.is_file():
