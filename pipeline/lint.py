@@ -13,6 +13,7 @@ from typing import Any, Literal
 from pipeline import durations, service_model
 from pipeline.dag import Definition, Reference, Step, parse_get, references
 from pipeline.errors import DefinitionError
+from pipeline.service_model import AnyText
 
 _CREATES = {  # step type -> the operation that its arguments become, and the name that the service adds
     "Processing": ("CreateProcessingJob", {"ProcessingJobName": "name"}),
@@ -148,9 +149,9 @@ def _resolved(value: Any, definition: Definition, values: Mapping[str, Any]) -> 
         return value
     if set(value) == {"Std:Join"}:
         join = value["Std:Join"]
-        return str(join.get("On", "")).join(
-            str(_resolved(item, definition, values)) for item in join["Values"]
-        )
+        parts = [_resolved(item, definition, values) for item in join["Values"]]
+        text = str(join.get("On", "")).join(map(str, parts))
+        return AnyText(text) if any(isinstance(part, AnyText) for part in parts) else text
     if set(value) == {"Std:JsonGet"}:
         return 0.5
     if set(value) == {"Get"}:
@@ -176,9 +177,9 @@ def _property(reference: Reference, definition: Definition) -> Any:
         return "s3://bucket/key" if reference.path[1:] and reference.path[1] in files else None
     if step.type == "Lambda":
         outputs = {output["OutputName"] for output in step.body.get("OutputParameters") or []}
-        return "text" if reference.path[1:] and reference.path[1] in outputs else None
+        return AnyText("text") if reference.path[1:] and reference.path[1] in outputs else None
     if step.type not in _DESCRIBES:
-        return "text" if reference.path else None
+        return AnyText("text") if reference.path else None
     shape = service_model.service().operation_model(_DESCRIBES[step.type]).output_shape
     for token in reference.path:
         shape = _member(shape, token)

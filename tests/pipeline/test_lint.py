@@ -247,3 +247,15 @@ def test_a_pipeline_name_has_82_characters_at_most() -> None:
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"Steps": 1}', '{"Steps": [{"Name": "x"}]}'])
 def test_what_is_no_definition_is_one_finding(text: str) -> None:
     assert len(lint(text)) == 1
+
+
+@pytest.mark.parametrize("kind", ["Lambda", "EMR"])
+@pytest.mark.parametrize("joined", [False, True])
+def test_a_text_that_only_the_run_will_know_is_not_held_against_a_pattern(kind: str, joined: bool) -> None:
+    body = definition()
+    place = {"Get": "Steps.Where.OutputParameters['place']"}
+    step = {"Name": "Where", "Type": kind, "Arguments": {}, "OutputParameters": [{"OutputName": "place"}]}
+    output = body["Steps"][0]["Arguments"]["ProcessingOutputConfig"]["Outputs"][0]
+    output["S3Output"]["S3Uri"] = {"Std:Join": {"On": "/", "Values": [place, "x"]}} if joined else place
+    body["Steps"].append(step)
+    assert lint(json.dumps(body)) == []
