@@ -69,7 +69,7 @@ def test_an_unknown_variable_is_named_with_the_nearest_one(config: Path) -> None
 
 
 def test_a_bad_value_is_named_with_where_it_was_set(config: Path) -> None:
-    with pytest.raises(SettingsError, match="the environment: SENTIMENT_ACCURACY_THRESHOLD = '2'"):
+    with pytest.raises(SettingsError, match="^SENTIMENT_ACCURACY_THRESHOLD = '2': "):
         settings.load("lab", variables={"SENTIMENT_ACCURACY_THRESHOLD": "2"})
 
 
