@@ -11,6 +11,7 @@ import json
 import os
 import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -19,6 +20,17 @@ from pipeline.settings import Settings
 
 MODULES = (definition, parameters, sdk, settings)
 DISTRIBUTIONS = ("sagemaker", "sagemaker-core", "sagemaker-mlops", "sagemaker-serve", "sagemaker-train")
+
+
+def load(config: Settings, code: Mapping[str, str], home: Path) -> str:
+    """What definition.compile makes of these, from where it is kept, else compiled and kept."""
+    file = file_of(config, code, home)
+    with suppress(OSError):
+        return file.read_text("utf-8")
+    text = definition.compile(config, code)
+    with suppress(OSError):  # nobody but the next run needs it
+        keep(text, file)
+    return text
 
 
 def file_of(config: Settings, code: Mapping[str, str], home: Path) -> Path:

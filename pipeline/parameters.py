@@ -37,6 +37,7 @@ class Parameter:
     choices: tuple[str, ...] = ()
     pattern: str = ""
     example: str = ""  # of the pattern
+    set_by_run: bool = False  # where an execution comes from: not for --set
 
     def parse(self, text: str) -> Value:
         """Parameter Epochs, "3" -> 3. Raises ParameterError for what is of another type or out of range."""
@@ -67,7 +68,7 @@ def table(settings: Settings) -> dict[str, Parameter]:
     rows = [
         _text(
             "InputData",
-            f"{settings.root}/data/{DEFAULT_DATA}",
+            settings.input_data or f"{settings.root}/data/{DEFAULT_DATA}",
             "The labelled reviews: a folder (--data publishes one)",
             _S3,
             "s3://bucket/folder",
@@ -102,7 +103,12 @@ def table(settings: Settings) -> dict[str, Parameter]:
         _instance("TransformInstanceType", settings.transform_instance_type, "Of Predict"),
         _instance("EndpointInstanceType", settings.endpoint_instance_type, "Of the endpoint"),
         # A job has one instance: a second would read the same input and write the same output.
-        _integer("EndpointInstanceCount", 1, 1, 100, "Instances of the endpoint"),
+        _integer(
+            "EndpointInstanceCount", settings.endpoint_instance_count, 1, 100, "Instances of the endpoint"
+        ),
+        _lineage("Commit", "What the sources are: a commit, with -dirty when they differ from it"),
+        _lineage("DefinitionHash", "The sha256 of this definition"),
+        _lineage("DataChecksum", "The sha256 of the reviews"),
     ]
     return {row.name: row for row in rows}
 
@@ -131,6 +137,10 @@ def _instance(name: str, default: str, description: str) -> Parameter:
     return _text(name, default, description, _INSTANCE, "ml.m5.xlarge")
 
 
+def _lineage(name: str, description: str) -> Parameter:
+    return Parameter(name, "String", "unknown", description, set_by_run=True)
+
+
 def parse(assignments: Iterable[str], known: dict[str, Parameter]) -> dict[str, Value]:
     """["Epochs=3"] -> {"Epochs": 3}. Raises ParameterError for an unknown name or an unusable value."""
     values: dict[str, Value] = {}
@@ -143,6 +153,8 @@ def parse(assignments: Iterable[str], known: dict[str, Parameter]) -> dict[str, 
             near = difflib.get_close_matches(name.lower(), lowered, n=1)
             hint = f"did you mean {lowered[near[0]]}?" if near else "see: python -m pipeline show"
             raise ParameterError(f"--set {assignment}: there is no parameter {name}; {hint}")
+        if known[name].set_by_run:
+            raise ParameterError(f"--set {assignment}: {name} is set by the run itself; leave it out")
         if name in values:
             raise ParameterError(f"--set {assignment}: {name} is set twice")
         values[name] = known[name].parse(text)
