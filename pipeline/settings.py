@@ -129,6 +129,11 @@ class Settings(BaseModel):
         return f"s3://{self.bucket}/{self.prefix}"
 
     @property
+    def all_tags(self) -> dict[str, str]:
+        """Of the pipeline and of everything it makes; the last two say whose it is."""
+        return {**self.tags, "project": self.pipeline, "environment": self.environment}
+
+    @property
     def deploy_function_arn(self) -> str:
         return f"arn:{self.partition}:lambda:{self.region}:{self.account}:function:{self.deploy_function}"
 
