@@ -15,10 +15,13 @@ PipelineError             exit code 1: the work did not succeed
 │   ├── ParameterError    --set: an unknown, ill-typed or out-of-range pipeline parameter
 │   ├── DefinitionError   a pipeline definition that CreatePipeline, or the local executor, would reject
 │   ├── DataError         the reviews given with --data
+│   ├── FileChanged       a file that is no longer what it was when it was hashed
 │   ├── StateFolderError  the state folder: no room, not writable, written by a newer version
 │   ├── ArchiveError      an archive that is truncated or hostile
-│   └── NotFound          an execution or an endpoint that does not exist
-└── AwsRefused            exit code 3: the service answered with an error
+│   ├── NotFound          an execution or an endpoint that does not exist
+│   ├── NotOurs           a pipeline of that name that something else made
+│   └── PreflightFailed   an account that lacks what a run needs
+└── AwsRefused            exit code 3: credentials, permissions, or an error that AWS answered
 """
 
 
@@ -100,6 +103,10 @@ class DataError(UsageError):
     pass
 
 
+class FileChanged(UsageError):
+    pass
+
+
 class StateFolderError(UsageError):
     pass
 
@@ -112,5 +119,20 @@ class NotFound(UsageError):
     pass
 
 
+class NotOurs(UsageError):
+    pass
+
+
+class PreflightFailed(UsageError):
+    pass
+
+
 class AwsRefused(PipelineError):
+    """code is AWS's name for the error (AccessDeniedException …), or botocore's class where it never got there."""
+
     exit_code = 3
+
+    def __init__(self, message: str, operation: str = "", code: str = "") -> None:
+        super().__init__(message)
+        self.operation = operation
+        self.code = code
