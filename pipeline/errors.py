@@ -128,7 +128,7 @@ class PreflightFailed(UsageError):
 
 
 class AwsRefused(PipelineError):
-    """code is AWS's name for the error (AccessDeniedException …), or botocore's class where it never got there."""
+    """code is AWS's name for the error (AccessDeniedException …), or the class of botocore's."""
 
     exit_code = 3
 

@@ -7,12 +7,11 @@ is unknown until it is read; it counts as a number here, which is what gates and
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from pipeline import durations, service_model
 from pipeline.dag import Definition, Reference, Step, parse_get, references
-from pipeline.errors import DefinitionError
+from pipeline.lint.finding import Finding
 from pipeline.service_model import AnyText
 
 _CREATES = {  # step type -> the operation that its arguments become, and the name that the service adds
@@ -34,42 +33,13 @@ _LONGEST_DISPLAY_NAME = 256
 _LONGEST_DESCRIPTION = 3072
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One fault. `str` gives the line that a person reads."""
-
-    step: str  # empty for the definition as a whole
-    path: str
-    problem: str
-    remedy: str
-    severity: Literal["error", "warning"] = "error"
-
-    def __str__(self) -> str:
-        place = ".".join(part for part in (self.step, self.path) if part)
-        return f"{self.severity}: {place + ': ' if place else ''}{self.problem}; {self.remedy}"
-
-
-def lint(text: str, values: Mapping[str, Any] | None = None, name: str = "") -> list[Finding]:
-    """Every fault of a definition, as it would run with these parameter values (else with its defaults)."""
-    try:
-        definition = Definition.parse(text)
-    except DefinitionError as error:  # what is not a graph has no further faults to find
-        return [Finding("", "", str(error), "correct pipeline/definition.py")]
-    return [
-        *_names(definition, name),
-        *_parameters(definition),
-        *_caches(definition),
-        *(finding for step in definition.steps.values() for finding in _references(step, definition)),
-        *(
-            finding
-            for step in definition.steps.values()
-            for finding in _request(step, definition, values or {})
-        ),
-    ]
-
-
-def errors(findings: list[Finding]) -> list[Finding]:
-    return [finding for finding in findings if finding.severity == "error"]
+def check(definition: Definition, name: str, values: Mapping[str, Any]) -> Iterator[Finding]:
+    yield from _names(definition, name)
+    yield from _parameters(definition)
+    yield from _caches(definition)
+    for step in definition.steps.values():
+        yield from _references(step, definition)
+        yield from _request(step, definition, values)
 
 
 def _names(definition: Definition, name: str) -> Iterator[Finding]:

@@ -1,0 +1,25 @@
+"""What CreatePipeline would reject, and what nobody checks before a job fails, found before it is called.
+
+A definition is judged as it would run: with its defaults, or with the values of `--set`. Nothing is called;
+what only the account can tell is asked by `preflight`.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.dag import Definition
+from pipeline.errors import DefinitionError
+from pipeline.lint import requests
+from pipeline.lint.finding import Finding, errors
+from pipeline.settings import Settings
+
+__all__ = ["Finding", "errors", "lint"]
+
+
+def lint(text: str, settings: Settings, values: Mapping[str, Any] | None = None) -> list[Finding]:
+    """Every fault of a definition, as it would run with these parameter values (else with its defaults)."""
+    try:
+        definition = Definition.parse(text)
+    except DefinitionError as error:  # what is not a graph has no further faults to find
+        return [Finding("", "", str(error), "correct pipeline/definition.py")]
+    return list(requests.check(definition, settings.pipeline, values or {}))
