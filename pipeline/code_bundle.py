@@ -9,14 +9,14 @@ import ast
 import gzip
 import hashlib
 import tarfile
-import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 
-from pipeline.errors import DefinitionError
+from pipeline.errors import DefinitionError, FileChanged
 from pipeline.storage import Storage
+from pipeline.uploads import File, Progress, Upload, nothing
 
 STEPS = Path(__file__).parent.parent / "steps"
 ARCHIVE = "sourcedir.tar.gz"  # the name that script mode uses
@@ -40,13 +40,20 @@ def bundles(folder: Path = STEPS) -> dict[str, Bundle]:
 
 
 def bundle(script: str, folder: Path) -> Bundle:
-    files = [folder / name for name in needs(script, folder)]
+    files = tuple(folder / name for name in needs(script, folder))
+    return Bundle(script, files, _digest(_contents(files)))
+
+
+def _contents(files: Iterable[Path]) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in files}
+
+
+def _digest(contents: Mapping[str, bytes]) -> str:
     digest = hashlib.sha256()
-    for file in files:
-        content = file.read_bytes()
-        digest.update(f"{file.name}\0{len(content)}\0".encode())
+    for name, content in contents.items():
+        digest.update(f"{name}\0{len(content)}\0".encode())
         digest.update(content)
-    return Bundle(script, tuple(files), digest.hexdigest())
+    return digest.hexdigest()
 
 
 def needs(script: str, folder: Path) -> list[str]:
@@ -82,30 +89,41 @@ def _mentioned(file: Path) -> set[str]:
     return names
 
 
-def publish(bundle: Bundle, storage: Storage, root: str) -> bool:
+def upload(bundle: Bundle, storage: Storage, root: str) -> Upload | None:
+    """What is missing where the definition says the bundle is; None when it is all there.
+
+    Raises FileChanged when the code is not what the bundle was made of any more.
+    """
+    uri, contents = bundle.uri(root), _contents(bundle.files)
+    if _digest(contents) != bundle.digest:
+        raise FileChanged(f"the code of {bundle.script} changed in the meantime; run the command again")
+    # What is there is there whole. Its size proves no more: that of the archive depends on a machine's zlib.
+    there = storage.list(uri)
+    missing = tuple(
+        File.of(content, name)
+        for name, content in {**contents, ARCHIVE: archive(contents)}.items()
+        if f"{uri}/{name}" not in there
+    )
+    return Upload(f"code of {bundle.script}", uri, missing) if missing else None
+
+
+def publish(bundle: Bundle, storage: Storage, root: str, progress: Progress = nothing) -> bool:
     """Put the bundle where the definition says it is; False when it is there already."""
-    uri = bundle.uri(root)
-    wanted = {f"{uri}/{name}" for name in (ARCHIVE, *(file.name for file in bundle.files))}
-    if wanted <= set(storage.list(uri)):
-        return False
-    with tempfile.TemporaryDirectory() as folder:
-        for file in bundle.files:
-            (Path(folder) / file.name).write_bytes(file.read_bytes())
-        (Path(folder) / ARCHIVE).write_bytes(archive(bundle.files))
-        storage.put(Path(folder), uri)
-    return True
+    missing = upload(bundle, storage, root)
+    if missing:
+        storage.add(missing.files, missing.uri, progress)
+    return missing is not None
 
 
-def archive(files: Iterable[Path]) -> bytes:
+def archive(contents: Mapping[str, bytes]) -> bytes:
     """A .tar.gz that depends on names and contents only."""
     packed = BytesIO()
     with (
         gzip.GzipFile(fileobj=packed, mode="wb", mtime=0) as compressed,
         tarfile.open(fileobj=compressed, mode="w", format=tarfile.USTAR_FORMAT) as tar,
     ):
-        for file in files:
-            content = file.read_bytes()
-            member = tarfile.TarInfo(file.name)  # mode 0644, owner 0, mtime 0
+        for name, content in contents.items():
+            member = tarfile.TarInfo(name)  # mode 0644, owner 0, mtime 0
             member.size = len(content)
             tar.addfile(member, BytesIO(content))
     return packed.getvalue()

