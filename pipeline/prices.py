@@ -25,9 +25,7 @@ class Row:
 class Estimate:
     rows: tuple[Row, ...]
     last: float | None  # $ of a run like the last one; None if any job's is unknown
-    most: (
-        float | None
-    )  # $ of a run in which each job with a limit reaches it; None if any such price is unknown
+    most: float | None  # $ of a run in which each job reaches its limit; None if any is unknown
     endpoint_hourly: float | None  # $, of all instances
     note: str  # date, region, and what the figures leave out
 
