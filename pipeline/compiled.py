@@ -6,7 +6,6 @@ compiles anew; only an SDK that was edited in place would go unseen.
 """
 
 import hashlib
-import inspect
 import json
 import os
 import uuid
@@ -15,10 +14,10 @@ from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
-from pipeline import definition, parameters, sdk, settings
+from pipeline import definition
 from pipeline.settings import Settings
 
-MODULES = (definition, parameters, sdk, settings)
+MODULES = ("definition", "parameters", "sdk", "sdk_settings", "settings")  # of pipeline/
 DISTRIBUTIONS = ("sagemaker", "sagemaker-core", "sagemaker-mlops", "sagemaker-serve", "sagemaker-train")
 
 
@@ -36,7 +35,7 @@ def load(config: Settings, code: Mapping[str, str], home: Path) -> str:
 def file_of(config: Settings, code: Mapping[str, str], home: Path) -> Path:
     """Where the definition of these settings and this code is kept, if it is."""
     inputs = {
-        "modules": [inspect.getsource(module) for module in MODULES],
+        "modules": [Path(__file__).with_name(f"{name}.py").read_text("utf-8") for name in MODULES],
         "versions": [version(name) for name in DISTRIBUTIONS],
         "settings": config.model_dump(mode="json"),
         "code": dict(code),

@@ -13,7 +13,6 @@ import json
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from pipeline import parameters
 from pipeline.sdk import offline
 from pipeline.settings import Settings
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 INPUT = "/opt/ml/processing/input"
 OUTPUT = "/opt/ml/processing/output"
-CACHE_FOR = "P30D"
 CONTENT_TYPES = ["text/plain", "application/json", "application/jsonlines", "text/csv"]
 RESPONSE_TYPES = ["application/json", "application/jsonlines"]
 METRICS = ["train_loss", "validation_loss", "validation_accuracy"]  # of each epoch's line in the log
@@ -38,7 +36,6 @@ def compile(settings: Settings, code: Mapping[str, str]) -> str:
 def _pipeline(settings: Settings, code: Mapping[str, str]) -> "Pipeline":
     from sagemaker.core.lambda_helper import Lambda
     from sagemaker.core.model_metrics import MetricsSource, ModelMetrics
-    from sagemaker.core.network import NetworkConfig
     from sagemaker.core.processing import Processor
     from sagemaker.core.shapes import (
         CheckpointConfig,
@@ -48,16 +45,14 @@ def _pipeline(settings: Settings, code: Mapping[str, str]) -> "Pipeline":
         ProcessingOutput,
         ProcessingS3Input,
         ProcessingS3Output,
-        StoppingCondition,
     )
+    from sagemaker.core.training.configs import InputData, Tag
     from sagemaker.core.transformer import Transformer
     from sagemaker.core.workflow.conditions import ConditionGreaterThanOrEqualTo
     from sagemaker.core.workflow.execution_variables import ExecutionVariables
     from sagemaker.core.workflow.functions import Join, JsonGet
-    from sagemaker.core.workflow.parameters import ParameterFloat, ParameterInteger, ParameterString
     from sagemaker.core.workflow.properties import PropertyFile
     from sagemaker.mlops.workflow import (
-        CacheConfig,
         ConditionStep,
         FailStep,
         LambdaOutput,
@@ -65,49 +60,25 @@ def _pipeline(settings: Settings, code: Mapping[str, str]) -> "Pipeline":
         ModelStep,
         Pipeline,
         ProcessingStep,
-        SageMakerJobExceptionTypeEnum,
-        SageMakerJobStepRetryPolicy,
-        StepExceptionTypeEnum,
-        StepRetryPolicy,
         TrainingStep,
         TransformStep,
     )
     from sagemaker.serve import ModelBuilder
     from sagemaker.train import ModelTrainer
-    from sagemaker.train.configs import Compute, InputData, Networking, Tag
 
+    from pipeline import sdk_settings as shared
     from pipeline.sdk import session as offline_session
 
     # ------------------------------------------------------------------ what the steps share
 
     session = offline_session(settings.region, settings.bucket)
-    tags = {"project": settings.pipeline, "environment": settings.environment}
-    cache = CacheConfig(enable_caching=True, expire_after=CACHE_FOR)
-    service_retries = StepRetryPolicy(
-        exception_types=[StepExceptionTypeEnum.SERVICE_FAULT, StepExceptionTypeEnum.THROTTLING],
-        interval_seconds=5,
-        max_attempts=5,
-    )
-    job_retries = SageMakerJobStepRetryPolicy(
-        exception_types=[
-            SageMakerJobExceptionTypeEnum.CAPACITY_ERROR,
-            SageMakerJobExceptionTypeEnum.RESOURCE_LIMIT,
-        ],
-        failure_reason_types=[SageMakerJobExceptionTypeEnum.INTERNAL_ERROR],
-        interval_seconds=settings.retry_seconds,
-        max_attempts=3,
-    )
-    retries = [service_retries, job_retries]
+    given = shared.parameters_of(settings)
+    cache = shared.cache(settings)
+    service_retries = shared.service_retries(settings)
+    retries = [service_retries, shared.job_retries(settings)]
 
-    kinds = {"Integer": ParameterInteger, "Float": ParameterFloat, "String": ParameterString}
-    given = {
-        name: kinds[parameter.type](
-            name,
-            default_value=parameter.default,
-            **({"enum_values": list(parameter.choices)} if parameter.choices else {}),
-        )
-        for name, parameter in parameters.table(settings).items()
-    }
+    def digest(script: str) -> str:
+        return code[script].rpartition("/")[2]
 
     def results(*parts: str) -> Join:
         """Where an execution's outputs lie: s3://bucket/prefix/executions/<id>/Train"""
@@ -133,9 +104,12 @@ def _pipeline(settings: Settings, code: Mapping[str, str]) -> "Pipeline":
             entrypoint=["python3", f"{INPUT}/code/{script}"],
             instance_type=given["ProcessingInstanceType"],
             instance_count=1,
+            volume_size_in_gb=settings.processing_volume_gb,
+            volume_kms_key=settings.volume_kms_key,
+            output_kms_key=settings.output_kms_key,
             max_runtime_in_seconds=settings.processing_max_seconds,
-            network_config=NetworkConfig(enable_network_isolation=settings.network_isolation),
-            tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+            network_config=shared.processing_network(settings),
+            tags=shared.tags(settings, given, digest(script)),
             sagemaker_session=session,
         )
 
@@ -167,15 +141,19 @@ def _pipeline(settings: Settings, code: Mapping[str, str]) -> "Pipeline":
 
     # ------------------------------------------------------------------ Train
 
+    model_tags = shared.tags(settings, given, digest("train.py"))  # of all that knows the model
     trainer = ModelTrainer(
         training_image=settings.training_image,
         role=settings.job_role,
         base_job_name=settings.pipeline,
-        compute=Compute(instance_type=given["TrainingInstanceType"], instance_count=1, volume_size_in_gb=30),
-        networking=Networking(enable_network_isolation=settings.network_isolation),
-        stopping_condition=StoppingCondition(max_runtime_in_seconds=settings.training_max_seconds),
-        output_data_config=OutputDataConfig(s3_output_path=results("Train")),
-        # Without the execution's id: it is part of the cache key, and a repeated run resumes from it.
+        compute=shared.training_compute(settings, given["TrainingInstanceType"]),
+        networking=shared.networking(settings),
+        stopping_condition=shared.training_limits(settings),
+        output_data_config=OutputDataConfig(
+            s3_output_path=results("Train"), kms_key_id=settings.output_kms_key
+        ),
+        # Without the execution's id: it is part of the cache key, and a repeated run, or a training on spot
+        # capacity that was interrupted, resumes from it.
         checkpoint_config=CheckpointConfig(
             s3_uri=f"{settings.root}/checkpoints", local_path="/opt/ml/checkpoints"
         ),
@@ -193,7 +171,7 @@ def _pipeline(settings: Settings, code: Mapping[str, str]) -> "Pipeline":
             "dropout": given["Dropout"].to_string(),
             "patience": given["Patience"].to_string(),
         },
-        tags=[Tag(key=key, value=value) for key, value in tags.items()],
+        tags=[Tag(key=tag["Key"], value=tag["Value"]) for tag in model_tags],
         sagemaker_session=session,
     ).with_metric_definitions([MetricDefinition(name=name, regex=rf"\b{name}=([0-9.]+)") for name in METRICS])
     train = TrainingStep(
@@ -220,7 +198,7 @@ def _pipeline(settings: Settings, code: Mapping[str, str]) -> "Pipeline":
             s3_model_data_url=train.properties.ModelArtifacts.S3ModelArtifacts,
             image_uri=settings.serving_image,
             role_arn=settings.job_role,
-            network=Networking(enable_network_isolation=settings.network_isolation),
+            network=shared.networking(settings),
             env_vars={
                 "SAGEMAKER_PROGRAM": "inference.py",
                 "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",  # the model archive carries its code
@@ -232,7 +210,7 @@ def _pipeline(settings: Settings, code: Mapping[str, str]) -> "Pipeline":
         name="CreateModel",
         display_name="Create the model",
         description="Join the trained weights and the serving image, so that a batch transform can use them",
-        step_args=model_builder().build(tags=[{"Key": key, "Value": value} for key, value in tags.items()]),
+        step_args=model_builder().build(tags=model_tags),
         retry_policies=[service_retries],
     )
     predict = TransformStep(
@@ -248,7 +226,9 @@ def _pipeline(settings: Settings, code: Mapping[str, str]) -> "Pipeline":
             assemble_with="Line",
             accept="application/jsonlines",
             output_path=results("Predict"),
-            tags=[{"Key": key, "Value": value} for key, value in tags.items()],
+            volume_kms_key=settings.volume_kms_key,
+            output_kms_key=settings.output_kms_key,
+            tags=model_tags,
             sagemaker_session=session,
         ).transform(
             data=prepared["reviews"].S3Output.S3Uri,
@@ -319,7 +299,10 @@ def _pipeline(settings: Settings, code: Mapping[str, str]) -> "Pipeline":
                 "accuracy_threshold": given["AccuracyThreshold"].to_string(),
                 "test_size": Join(on="", values=[test_size]),
                 "input_data": given["InputData"],
-                "training_code": code["train.py"].rpartition("/")[2],
+                "commit": given["Commit"],
+                "definition": given["DefinitionHash"],
+                "data": given["DataChecksum"],
+                "training_code": digest("train.py"),
                 "execution": ExecutionVariables.PIPELINE_EXECUTION_ID,
             },
         ),
@@ -332,10 +315,9 @@ def _pipeline(settings: Settings, code: Mapping[str, str]) -> "Pipeline":
         lambda_func=Lambda(function_arn=settings.deploy_function_arn, session=session),
         inputs={
             "model_package_arn": register.properties.ModelPackageArn,
-            "endpoint_name": settings.endpoint,
             "instance_type": given["EndpointInstanceType"],
             "instance_count": given["EndpointInstanceCount"],
-            "role_arn": settings.endpoint_role,
+            **shared.endpoint(settings),
         },
         outputs=[LambdaOutput(name) for name in ("status", "endpoint_name", "message")],
     )

@@ -71,7 +71,7 @@ def table(settings: Settings) -> dict[str, Parameter]:
             settings.input_data or f"{settings.root}/data/{DEFAULT_DATA}",
             "The labelled reviews: a folder (--data publishes one)",
             _S3,
-            "s3://bucket/folder",
+            "s3://bucket/folder, with at most 256 letters, digits and _ . : / = + - @",
         ),
         _choice("Recipe", "default", "How a review becomes words", *RECIPES),
         _integer(
@@ -113,7 +113,7 @@ def table(settings: Settings) -> dict[str, Parameter]:
     return {row.name: row for row in rows}
 
 
-_S3 = r"s3://[a-z0-9.-]+/.+"
+_S3 = r"(?=.{1,256}$)s3://[a-z0-9.-]+/[\w.:/=+@ -]+"  # what the metadata of a model version can hold
 _INSTANCE = r"ml\.[a-z0-9-]+\.[a-z0-9-]+"
 
 

@@ -33,7 +33,8 @@ class DeployError(RuntimeError):
 
 
 def handler(event: Mapping[str, Any], context: object) -> dict[str, str]:
-    """Event: model_package_arn, endpoint_name, instance_type, role_arn; instance_count (1 if absent), and
+    """Event: model_package_arn, endpoint_name, instance_type, role_arn; optional: instance_count (1),
+    network_isolation (true), volume_kms_key, subnets and security_groups ("a,b"), tags ("key=value,…"), and
     allow_older, without which a version never replaces a newer one: the newest of two deployers wins."""
     return deploy(boto3.client("sagemaker"), boto3.client("sagemaker-runtime"), event)
 
@@ -55,7 +56,7 @@ def deploy(
     if approval != "Approved":
         return answer("NotApproved", f"{arn} is {approval}: nothing was changed; approve it to deploy it")
     config = _make_config(sagemaker, event)
-    outcome = _bring_to(sagemaker, endpoint, config, bool(event.get("allow_older")), sleep)
+    outcome = _bring_to(sagemaker, event, config, sleep)
     if outcome == "Superseded":
         return answer(outcome, f"{endpoint} serves a newer version than {arn}; allow_older goes back to it")
     _ask(runtime, endpoint, arn)
@@ -70,10 +71,12 @@ def _make_config(sagemaker: Any, event: Mapping[str, Any]) -> str:
     model: dict[str, Any] = {
         "Containers": [{"ModelPackageName": event["model_package_arn"]}],
         "ExecutionRoleArn": event["role_arn"],
-        "EnableNetworkIsolation": True,
+        "EnableNetworkIsolation": bool(event.get("network_isolation", True)),
     }
+    if subnets := _listed(event, "subnets"):
+        model["VpcConfig"] = {"Subnets": subnets, "SecurityGroupIds": _listed(event, "security_groups")}
     model_name = _name(package, version, model)
-    _create(sagemaker.create_model, ModelName=model_name, **model)
+    _create(sagemaker.create_model, ModelName=model_name, **model, **_tagged(event))
     variant = {
         "VariantName": "AllTraffic",
         "ModelName": model_name,
@@ -81,9 +84,23 @@ def _make_config(sagemaker: Any, event: Mapping[str, Any]) -> str:
         "InitialInstanceCount": int(event.get("instance_count", 1)),
         "InitialVariantWeight": 1.0,
     }
-    config_name = _name(event["endpoint_name"], version, variant)
-    _create(sagemaker.create_endpoint_config, EndpointConfigName=config_name, ProductionVariants=[variant])
+    config: dict[str, Any] = {"ProductionVariants": [variant]}
+    if key := event.get("volume_kms_key"):
+        config["KmsKeyId"] = key
+    config_name = _name(event["endpoint_name"], version, config)
+    _create(sagemaker.create_endpoint_config, EndpointConfigName=config_name, **config, **_tagged(event))
     return config_name
+
+
+def _listed(event: Mapping[str, Any], key: str) -> list[str]:
+    """{"subnets": "a,b"} -> ["a", "b"]: an event of a Lambda step is flat."""
+    return [part for part in (event.get(key) or "").split(",") if part]
+
+
+def _tagged(event: Mapping[str, Any]) -> dict[str, Any]:
+    """{"tags": "team=search"} -> what a Create… takes. Tags are in no name: to change one deploys nothing."""
+    pairs = [tag.partition("=") for tag in _listed(event, "tags")]
+    return {"Tags": [{"Key": key, "Value": value} for key, _, value in pairs]} if pairs else {}
 
 
 def _name(prefix: str, version: str, settings: Mapping[str, Any]) -> str:
@@ -101,15 +118,15 @@ def _create(operation: Callable[..., object], **request: object) -> None:
             raise
 
 
-def _bring_to(
-    sagemaker: Any, endpoint: str, config: str, allow_older: bool, sleep: Callable[[float], None]
-) -> str:
+def _bring_to(sagemaker: Any, event: Mapping[str, Any], config: str, sleep: Callable[[float], None]) -> str:
     """Wait until the endpoint is InService with the configuration: Deployed, or AlreadyLive without a change
     of ours; Superseded when it serves a newer version.
 
     An endpoint that someone else is changing is waited for, before the change and when the change is refused;
     one that an older deployment has taken meanwhile is changed again.
     """
+    endpoint, allow_older = event["endpoint_name"], event.get("allow_older")
+    wanted = {"EndpointName": endpoint, "EndpointConfigName": config}
     before: str | None = None  # what was live when we asked for the change
     changing, refusals = False, 0
     for pause in _pauses():
@@ -127,8 +144,10 @@ def _bring_to(
                 if status == "Failed":  # it serves nothing, and can be neither updated nor created over
                     sagemaker.delete_endpoint(EndpointName=endpoint)
                 else:
-                    change = sagemaker.update_endpoint if found else sagemaker.create_endpoint
-                    change(EndpointName=endpoint, EndpointConfigName=config)
+                    if found:
+                        sagemaker.update_endpoint(**wanted)
+                    else:
+                        sagemaker.create_endpoint(**wanted, **_tagged(event))
                     before, changing = live, True
                 print(f"{endpoint}: {status}, going to {config}", flush=True)
             except ClientError as error:
@@ -199,6 +218,11 @@ def main() -> int:
     parser.add_argument("--role-arn", required=True, help="the role of the model")
     parser.add_argument("--instance-type", default="ml.m5.large", help="(%(default)s)")
     parser.add_argument("--instance-count", type=int, default=1, help="(%(default)s)")
+    parser.add_argument("--volume-kms-key", help="of the endpoint's disks")
+    parser.add_argument("--subnets", metavar="ID,ID", help="of the VPC in which the endpoint is")
+    parser.add_argument("--security-groups", metavar="ID,ID", help="beside --subnets")
+    parser.add_argument("--no-network-isolation", dest="network_isolation", action="store_false")
+    parser.add_argument("--tags", metavar="KEY=VALUE,…", help="of what is made")
     parser.add_argument("--allow-older", action="store_true", help="also in place of a newer version")
     try:
         answer = handler(vars(parser.parse_args()), None)

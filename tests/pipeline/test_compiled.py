@@ -1,15 +1,20 @@
 """The kept definition: found again for the same inputs, and for no others."""
 
 import ast
-import inspect
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from pipeline import compiled, settings
+from shared import ROOT
 
-CODE = {"train.py": "s3://bucket/code/1", "evaluate.py": "s3://bucket/code/2"}
+CODE = {
+    "preprocess.py": "s3://bucket/code/0",
+    "train.py": "s3://bucket/code/1",
+    "evaluate.py": "s3://bucket/code/2",
+}
 
 
 def test_the_same_inputs_find_what_was_kept_and_other_inputs_do_not(tmp_path: Path) -> None:
@@ -38,11 +43,27 @@ def test_another_version_of_any_part_of_the_sdk_compiles_anew(
 
 def test_all_that_compiles_is_in_the_name() -> None:
     """The project's modules and the SDK's distributions that are imported on the way to a definition."""
-    imported = {name for module in compiled.MODULES for name in _imports(inspect.getsource(module))}
-    modules = {module.__name__ for module in compiled.MODULES}
+    sources = [(ROOT / "pipeline" / f"{name}.py").read_text() for name in compiled.MODULES]
+    imported = {name for source in sources for name in _imports(source)}
+    modules = {f"pipeline.{name}" for name in compiled.MODULES}
     assert {name for name in imported if name.startswith("pipeline.")} - modules == {"pipeline.errors"}
     distributions = {"-".join(name.split(".")[:2]) for name in imported if name.startswith("sagemaker.")}
     assert {*distributions, "sagemaker"} == set(compiled.DISTRIBUTIONS)
+
+
+def test_what_is_kept_is_not_compiled_again(tmp_path: Path) -> None:
+    config = settings.load("dev", variables={})
+    text = compiled.load(config, CODE, tmp_path)
+    assert json.loads(text)["Steps"]
+    (file,) = (tmp_path / "definitions").iterdir()
+    assert file.read_text() == text
+    file.write_text("kept")
+    assert compiled.load(config, CODE, tmp_path) == "kept"
+
+
+def test_a_folder_that_cannot_be_written_is_no_reason_to_fail(tmp_path: Path) -> None:
+    (tmp_path / "definitions").write_text("a file where the folder would be")
+    assert json.loads(compiled.load(settings.load("dev", variables={}), CODE, tmp_path))["Steps"]
 
 
 def _imports(source: str) -> Iterator[str]:
