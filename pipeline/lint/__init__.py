@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.dag import Definition
 from pipeline.errors import DefinitionError
-from pipeline.lint import requests
+from pipeline.lint import arns, gate, jobs, machines, requests, structure
 from pipeline.lint.finding import Finding, errors
 from pipeline.settings import Settings
 
@@ -22,4 +22,12 @@ def lint(text: str, settings: Settings, values: Mapping[str, Any] | None = None)
         definition = Definition.parse(text)
     except DefinitionError as error:  # what is not a graph has no further faults to find
         return [Finding("", "", str(error), "correct pipeline/definition.py")]
-    return list(requests.check(definition, settings.pipeline, values or {}))
+    given = values or {}
+    return [
+        *structure.check(text, definition, settings, given),
+        *requests.check(definition, settings, given),
+        *jobs.check(definition, given),
+        *machines.check(definition, settings, given),
+        *gate.check(definition),
+        *arns.check(settings),
+    ]
