@@ -3,7 +3,9 @@
 Written once, against boto3's SageMaker and CloudWatch Logs clients. Nothing here waits; `watch.py` does.
 """
 
+import hashlib
 import json
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,9 +20,6 @@ _LOG_GROUPS = {
     "TrainingJob": "/aws/sagemaker/TrainingJobs",
     "TransformJob": "/aws/sagemaker/TransformJobs",
 }
-_EVENTS = (
-    "/aws/sagemaker/Pipelines"  # the local service's account of cache hits, misses and retries; AWS has none
-)
 
 
 @dataclass(frozen=True)
@@ -81,15 +80,62 @@ def _pipeline(sagemaker: Any, name: str) -> dict[str, Any] | None:
     return found
 
 
-def start(sagemaker: Any, name: str, values: Mapping[str, Value], token: str) -> str:
-    """Start an execution and return its ARN. The same token starts one execution, however often sent."""
-    answer = sagemaker.start_pipeline_execution(
-        PipelineName=name,
-        PipelineParameters=[{"Name": key, "Value": str(value)} for key, value in values.items()],
-        ClientRequestToken=token,
-    )
+def start(
+    sagemaker: Any,
+    name: str,
+    values: Mapping[str, Value],
+    token: str,
+    *,
+    display_name: str,
+    description: str,
+    selection: Mapping[str, Any] | None = None,
+) -> str:
+    """Start an execution and return its ARN. The same token starts one execution, however often sent.
+
+    `selection` is a SelectiveExecutionConfig. Raises NotFound for a pipeline that does not exist.
+    """
+    try:
+        answer = sagemaker.start_pipeline_execution(
+            PipelineName=name,
+            PipelineExecutionDisplayName=display_name,
+            PipelineExecutionDescription=description,
+            PipelineParameters=[{"Name": key, "Value": str(value)} for key, value in values.items()],
+            ClientRequestToken=token,
+            **({"SelectiveExecutionConfig": selection} if selection else {}),
+        )
+    except sagemaker.exceptions.ResourceNotFound as error:
+        raise NotFound(
+            f"there is no pipeline {name}; make it with: python -m pipeline.run --upsert"
+        ) from error
     arn: str = answer["PipelineExecutionArn"]
     return arn
+
+
+def token(pipeline: str, given: str | None, variables: Mapping[str, str]) -> str:
+    """The client token of a start: of what the user gave, else of the CI run, else of no other start.
+
+    Of the CI run and not of its attempt: a CI job that is run again finds the execution that it has started.
+    """
+    run = "/".join(
+        variables.get(name, "") for name in ("GITHUB_SERVER_URL", "GITHUB_REPOSITORY", "GITHUB_RUN_ID")
+    )
+    text = given or (run if variables.get("GITHUB_RUN_ID") else uuid.uuid4().hex)
+    return hashlib.sha256(f"{text}\0{pipeline}".encode()).hexdigest()
+
+
+def executions(sagemaker: Any, name: str) -> Iterator[dict[str, Any]]:
+    """Summaries, newest first; none of a pipeline that does not exist."""
+    pages = sagemaker.get_paginator("list_pipeline_executions").paginate(
+        PipelineName=name,
+        SortBy="CreationTime",
+        SortOrder="Descending",
+        PaginationConfig={"PageSize": 100},
+    )
+    try:
+        for page in pages:
+            yield from page["PipelineExecutionSummaries"]
+    except sagemaker.exceptions.ResourceNotFound:
+        return
 
 
 def retry(clients: Any, arn: str) -> frozenset[str]:
@@ -125,6 +171,21 @@ def execution_id(arn: str) -> str:
     return arn.rpartition("/")[2]
 
 
+def arn_of(sagemaker: Any, name: str, execution: str) -> str:
+    """The ARN of an execution of a pipeline. Raises NotFound when there is no such pipeline."""
+    if found := _pipeline(sagemaker, name):
+        return f"{found['PipelineArn']}/execution/{execution}"
+    raise NotFound(f"there is no pipeline {name}, and so no execution {execution} of it")
+
+
+def parameters(sagemaker: Any, arn: str) -> dict[str, str]:
+    """What an execution runs with, defaults included."""
+    pages = sagemaker.get_paginator("list_pipeline_parameters_for_execution").paginate(
+        PipelineExecutionArn=arn
+    )
+    return {found["Name"]: found["Value"] for page in pages for found in page["PipelineParameters"]}
+
+
 def steps(clients: Any, arn: str) -> list[Step]:
     """The steps that have started, in that order, each with what is known of its cache."""
     pages = clients.sagemaker.get_paginator("list_pipeline_execution_steps").paginate(
@@ -147,7 +208,9 @@ def steps(clients: Any, arn: str) -> list[Step]:
 
 def notes(clients: Any, arn: str) -> dict[str, str]:
     """What the service says of each step beside its status: {"Train": "HyperParameters.epochs changed …"}."""
-    lines = LogTail(clients.logs, _EVENTS, execution_id(arn)).read()
+    if clients.places.notes is None:
+        return {}
+    lines = LogTail(clients.logs, clients.places.notes, execution_id(arn)).read()
     events = [json.loads(line) for line in lines]
     return {event["step"]: event["message"] for event in events if event["event"] != "cache-hit"}
 

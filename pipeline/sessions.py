@@ -6,7 +6,8 @@ change a local run.
 """
 
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +15,18 @@ from typing import Any
 
 from pipeline.code_bundle import STEPS
 from pipeline.errors import StateFolderError
+from pipeline.lint import Finding
+from pipeline.places import Console, Folders, Places
 from pipeline.settings import Settings
 from pipeline.storage import FolderStorage, S3Storage, Storage
+
+DATA_COPIES = 5  # a finished run holds 2.3 times its data (measured); jobs need some more while they run
+SPARE_BYTES = 200_000_000  # models, checkpoints, logs
+ATTEMPTS = 5  # of a call to AWS, with a growing pause between them
+
+
+def _nothing_to_find(settings: Settings) -> list[Finding]:
+    return []
 
 
 @dataclass(frozen=True)
@@ -24,6 +35,10 @@ class Clients:
     runtime: Any
     logs: Any
     storage: Storage
+    places: Places  # where a person finds jobs and logs
+    scheduler: Any | None = None  # EventBridge Scheduler; this machine has none
+    outlives: bool = False  # an execution goes on when this process ends
+    preflight: Callable[[Settings], list[Finding]] = _nothing_to_find  # what only the account can tell
 
 
 def state_folder() -> Path:
@@ -33,11 +48,16 @@ def state_folder() -> Path:
 
 
 @contextmanager
-def connect(settings: Settings, home: Path) -> Iterator[Clients]:
-    """Raises StateFolderError when the state folder cannot be used."""
+def connect(settings: Settings, home: Path, data_bytes: int = 0) -> Iterator[Clients]:
+    """Clients for one command. `data_bytes`: the size of the reviews that a run is about to bring.
+
+    Raises StateFolderError when the state folder cannot be used, or is too small for them.
+    """
     if settings.environment != "local":
         yield _on_aws(settings)
         return
+    if data_bytes:
+        _check_space(home, data_bytes)
     with local_service(settings, home) as url:
         yield _on_this_machine(settings, home, url)
 
@@ -59,16 +79,48 @@ def local_service(settings: Settings, home: Path, port: int = 0) -> Iterator[str
         yield service.url
 
 
+def _check_space(home: Path, data_bytes: int) -> None:
+    existing = next(folder for folder in (home, *home.parents) if folder.exists())
+    free, needed = shutil.disk_usage(existing).free, DATA_COPIES * data_bytes + SPARE_BYTES
+    if free < needed:
+        raise StateFolderError(
+            f"{home} has {free / 1e6:,.0f} MB free and the run needs about {needed / 1e6:,.0f} MB; "
+            "free some space, or set PIPELINE_HOME to another folder"
+        )
+
+
 def _on_aws(settings: Settings) -> Clients:
+    """Credentials, profile and endpoints are the user's, found as the AWS CLI finds them. What is throttled
+    or lost on the way is sent again, with the same client token."""
     import boto3
 
     session = boto3.Session(region_name=settings.region)
     return Clients(
-        session.client("sagemaker"),
-        session.client("sagemaker-runtime"),
-        session.client("logs"),
-        S3Storage(session.client("s3")),
+        _client(session, "sagemaker"),
+        _client(session, "sagemaker-runtime"),
+        _client(session, "logs"),
+        S3Storage(_client(session, "s3"), settings.account, settings.output_kms_key),
+        Console(settings),
+        scheduler=_client(session, "scheduler"),
+        outlives=True,
+        preflight=lambda asked: _preflight(session, asked),
     )
+
+
+def _client(session: Any, service: str) -> Any:
+    from botocore.config import Config
+
+    config = Config(
+        connect_timeout=10, read_timeout=60, retries={"mode": "standard", "total_max_attempts": ATTEMPTS}
+    )
+    return session.client(service, config=config)
+
+
+def _preflight(session: Any, settings: Settings) -> list[Finding]:
+    from pipeline.preflight import Account, check
+
+    services = ("sts", "s3", "iam", "ecr", "lambda")
+    return check(Account(*(_client(session, service) for service in services)), settings)
 
 
 def _on_this_machine(settings: Settings, home: Path, url: str) -> Clients:
@@ -90,4 +142,4 @@ def _on_this_machine(settings: Settings, home: Path, url: str) -> Clients:
         session.client(name, endpoint_url=url, config=config)
         for name in ("sagemaker", "sagemaker-runtime", "logs")
     )
-    return Clients(sagemaker, runtime, logs, FolderStorage(home / "s3"))
+    return Clients(sagemaker, runtime, logs, FolderStorage(home / "s3"), Folders(home))

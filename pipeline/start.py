@@ -1,0 +1,76 @@
+"""A start, decided before anything is written and made after it: what runs, with which values and token.
+
+Decided from what is there: another execution that runs, the execution that this very start has made before
+(a CI job that is run again), and, where nothing is upserted, the pipeline as it is.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline import control
+from pipeline.errors import UsageError
+from pipeline.lineage import Lineage
+from pipeline.parameters import Value
+from pipeline.selection import Selection
+from pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class Start:
+    pipeline: str
+    values: Mapping[str, Value]
+    token: str
+    display_name: str  # tells the commit and the token
+    description: str
+    selection: Selection | None = None
+    earlier: str | None = None  # the ARN of the execution that this start has made before
+
+
+def make(
+    sagemaker: Any,
+    settings: Settings,
+    values: Mapping[str, Value],
+    lineage: Lineage,
+    token: str,
+    selection: Selection | None = None,
+) -> Start:
+    """Raises UsageError when another execution runs, unless the settings allow that."""
+    name = f"{lineage.short}-{token[:12]}"
+    known = list(control.executions(sagemaker, settings.pipeline))
+    earlier = [each for each in known if each.get("PipelineExecutionDisplayName") == name]
+    running = [each for each in known if each["PipelineExecutionStatus"] not in control.ENDED]
+    if running and not earlier and not settings.concurrent_executions:
+        raise _running(running[0], settings)
+    return Start(
+        settings.pipeline,
+        {**(selection.values if selection else {}), **values, **lineage.parameters()},
+        token,
+        name,
+        lineage.description(),
+        selection,
+        earlier[0]["PipelineExecutionArn"] if earlier else None,
+    )
+
+
+def execute(sagemaker: Any, start: Start) -> str:
+    """The ARN of the execution, which is one however often it is started."""
+    return start.earlier or control.start(
+        sagemaker,
+        start.pipeline,
+        start.values,
+        start.token,
+        display_name=start.display_name,
+        description=start.description,
+        selection=start.selection.as_request() if start.selection else None,
+    )
+
+
+def _running(execution: Mapping[str, Any], settings: Settings) -> UsageError:
+    arn, since = execution["PipelineExecutionArn"], execution["StartTime"].astimezone()
+    identity, where = control.execution_id(arn), f"--env {settings.environment}"
+    return UsageError(
+        f"execution {identity} of {settings.pipeline} is {execution['PipelineExecutionStatus']} since "
+        f"{since:%Y-%m-%d %H:%M:%S}; wait with: python -m pipeline runs wait {identity} {where}, or stop it: "
+        f"python -m pipeline stop {identity} {where}; concurrent_executions: true allows several at once"
+    )
