@@ -17,6 +17,7 @@ from pipeline.errors import ObjectNotFound
 
 NOT_RUN = "NotRun"
 WAITING = "Waiting"  # not run yet, in an execution that goes on
+LOG_LINES = 20
 EVALUATION = ("Evaluate", "evaluation", "evaluation.json")  # step, output, file
 
 
@@ -28,7 +29,10 @@ class StepOutcome:
     seconds: float | None  # up to now, while it runs
     cached: bool
     reason: str  # why it failed, was cached, was not, or was not run
-    job: str | None  # the name of its job, and of the folder of its log
+    job: str | None  # the name of its job
+    link: str | None  # its page in the console
+    log: str | None  # the path or the page of its log
+    log_end: list[str]  # the last lines, of a step that failed
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,8 @@ class Outcome:
     endpoint: str | None  # that serves the version; none where the deployment was refused or failed
     deployment: dict[str, str] | None  # what Deploy answered: status, endpoint_name, message
     seconds: float  # in which steps ran, up to now
+    link: str | None  # its page in SageMaker Studio
+    logs: str  # the log of the step that failed, else where they all are
     steps: list[StepOutcome]
 
     def as_json(self) -> str:
@@ -66,6 +72,8 @@ def of(clients: Any, arn: str) -> Outcome:
     deployment = _deployment(ran.values())
     live = deployment.get("status") in ("Deployed", "AlreadyLive")
     interval = (metrics.get("lower"), metrics.get("upper"))
+    steps = _steps(clients, arn, definition, ran, waiting=status not in ENDED)
+    failed = (step.log for step in steps if step.status == "Failed" and step.log)
     return Outcome(
         status=status,
         failure_reason=described.get("FailureReason"),
@@ -80,7 +88,9 @@ def of(clients: Any, arn: str) -> Outcome:
         endpoint=deployment.get("endpoint_name") if live else None,
         deployment=deployment or None,
         seconds=round(_seconds(ran.values()), 1),
-        steps=_steps(clients, arn, definition, ran, waiting=status not in ENDED),
+        link=clients.places.execution(arn),
+        logs=next(failed, clients.places.logs),
+        steps=steps,
     )
 
 
@@ -108,7 +118,8 @@ def _steps(
         found = ran.get(name)
         if found is None:
             status = WAITING if waiting and name not in notes else NOT_RUN
-            outcomes.append(StepOutcome(name, step.type, status, None, False, notes.get(name, ""), None))
+            note = notes.get(name, "")
+            outcomes.append(StepOutcome(name, step.type, status, None, False, note, None, None, None, []))
             continue
         note = control.cached_since(clients, found) if found.cached_from else notes.get(name, "")
         outcomes.append(
@@ -120,6 +131,9 @@ def _steps(
                 cached=bool(found.cached_from),
                 reason=found.reason or note,
                 job=found.job[1] if found.job else None,
+                link=clients.places.job(found),
+                log=clients.places.log(found),
+                log_end=control.log(clients, found)[-LOG_LINES:] if found.status == "Failed" else [],
             )
         )
     return outcomes

@@ -53,7 +53,7 @@ class Folders:
 
 
 class Console:
-    """The AWS console, and SageMaker Studio where a domain is set. Of other partitions no address is known."""
+    """The AWS console, and SageMaker Studio where a domain is set. Other partitions have no links."""
 
     notes: str | None = None
 

@@ -21,6 +21,13 @@ class StepChanged:
 
 
 @dataclass(frozen=True)
+class JobStarted:
+    """A step has a job, which a retry policy may follow by another."""
+
+    step: Step
+
+
+@dataclass(frozen=True)
 class LogLine:
     step: str
     line: str
@@ -32,7 +39,7 @@ class StatusChanged:
     reason: str  # of a failure
 
 
-Event = StepChanged | LogLine | StatusChanged
+Event = StepChanged | JobStarted | LogLine | StatusChanged
 
 
 class Watch:
@@ -70,10 +77,7 @@ class Watch:
                 return
             if clock() >= deadline:
                 execution = control.execution_id(self.arn)
-                raise WaitTimeout(
-                    f"execution {execution} was still {self._status} after {timeout:g} s; "
-                    f"see: python -m pipeline runs show {execution}"
-                )
+                raise WaitTimeout(f"execution {execution} was still {self._status} after {timeout:g} s")
             sleep(poll_seconds)
 
     def _changes(self, step: Step) -> Iterator[Event]:
@@ -85,8 +89,10 @@ class Watch:
         if step.status != seen and step.status not in ENDED:
             yield StepChanged(step)
         if step.job and not step.cached_from and seen not in ENDED:
-            tail = self._tails.setdefault(step.job[1], control.log_of(self.clients, step.job))
-            yield from (LogLine(step.name, line) for line in tail.read())
+            if step.job[1] not in self._tails:
+                self._tails[step.job[1]] = control.log_of(self.clients, step.job)
+                yield JobStarted(step)
+            yield from (LogLine(step.name, line) for line in self._tails[step.job[1]].read())
         if step.status != seen and step.status in ENDED:
             yield StepChanged(_explained(self.clients, self.arn, step))
 

@@ -2,43 +2,60 @@
 
 import math
 import os
+import re
 import shlex
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.control import ENDED
 from pipeline.outcome import NOT_RUN, WAITING, Outcome, StepOutcome
 
+_PLAIN = re.compile(r"[\w,. ]+ [\w,. ]+")  # words that double quotes keep as they are
 
-def lines(outcome: Outcome, log_folder: Path) -> Iterator[str]:
-    yield f"execution   {outcome.execution}: {outcome.status}, {outcome.seconds:.1f} s"
+
+def lines(outcome: Outcome, environment: str) -> Iterator[str]:
+    for name, value in facts(outcome):
+        yield f"{name:<10}  {value}"
+    yield ""
+    yield from _next(outcome, environment)
+
+
+def facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
+    """("accuracy", "0.9153 (95 % interval …"), and so on: whatever there is to say."""
+    yield "execution", f"{outcome.execution}: {outcome.status}, {outcome.seconds:.1f} s"
     if outcome.failure_reason:
-        yield f"reason      {outcome.failure_reason}"
+        yield "reason", outcome.failure_reason
     if outcome.parameters:
-        yield f"parameters  {', '.join(f'{name}={value}' for name, value in outcome.parameters.items())}"
+        yield "parameters", ", ".join(f"{name}={value}" for name, value in outcome.parameters.items())
     if outcome.accuracy is not None:
-        yield f"accuracy    {_accuracy(outcome)}"
+        yield "accuracy", _accuracy(outcome)
         if outcome.threshold is not None:
             gate = "passed" if outcome.accuracy >= outcome.threshold else "not passed"
-            yield f"gate        {gate}: the threshold is {outcome.threshold:g}"
+            yield "gate", f"{gate}: the threshold is {outcome.threshold:g}"
     if outcome.model_package_version is not None:
-        yield f"model       version {outcome.model_package_version}, {outcome.approval_status}"
+        yield "model", f"version {outcome.model_package_version}, {outcome.approval_status}"
     if outcome.endpoint:
-        yield f"endpoint    {outcome.endpoint}"
+        yield "endpoint", outcome.endpoint
     elif outcome.deployment:
-        yield f"endpoint    not deployed: {outcome.deployment.get('message', 'no reason was given')}"
-    yield f"logs        {_log(outcome, log_folder)}"
-    yield ""
-    yield from _next(outcome)
+        yield "endpoint", f"not deployed: {outcome.deployment.get('message', 'no reason was given')}"
+    if outcome.link:
+        yield "studio", outcome.link
+    yield "logs", outcome.logs
 
 
 def steps(outcome: Outcome) -> Iterator[str]:
+    """A line a step, and the end of the log of one that failed."""
     width = max(len(step.name) for step in outcome.steps)
     for step in outcome.steps:
-        yield f"{step.name:<{width}}  {_state(step, outcome.failure_reason or '')}"
+        yield f"{step.name:<{width}}  {state(step, outcome.failure_reason or '')}"
+    for step in outcome.steps:
+        if step.log_end:
+            yield from ("", f"the end of the log of {step.name}:", *(f"  {line}" for line in step.log_end))
 
 
-def _state(step: StepOutcome, told: str) -> str:
+def state(step: StepOutcome, told: str = "") -> str:
+    """ "Succeeded, 3.2 s". A reason that was `told` before is not told again."""
     if step.status == WAITING:
         return "waiting"
     if step.status == NOT_RUN:
@@ -57,36 +74,46 @@ def _accuracy(outcome: Outcome) -> str:
     return text + (f" on {outcome.test_size:,} test reviews" if outcome.test_size is not None else "")
 
 
-def _log(outcome: Outcome, folder: Path) -> Path:
-    """Of the step that failed; without one, the folder of them all."""
-    failed = (folder / step.job / "log.txt" for step in outcome.steps if step.status == "Failed" and step.job)
-    return next((log for log in failed if log.is_file()), folder)
+def _next(outcome: Outcome, environment: str) -> Iterator[str]:
+    def line(*words: str, comment: str = "") -> str:
+        return f"  {command(environment, *words)}" + (f"   # {comment}" if comment else "")
 
-
-def _next(outcome: Outcome) -> Iterator[str]:
-    pipeline, execution = f"  {_python()} -m pipeline", outcome.execution
-    deployment = (outcome.deployment or {}).get("status")
+    execution, deployment = outcome.execution, (outcome.deployment or {}).get("status")
     yield "next:"
-    if outcome.status == "Executing":
-        yield f"{pipeline} stop {execution}"
+    if outcome.status not in ENDED:
+        yield line("runs", "wait", execution)
+        yield line("stop", execution)
         return
     if outcome.endpoint or deployment == "Superseded":
-        whose = "" if outcome.endpoint else "   # the newer version answers"
-        yield f'{pipeline} invoke "I laughed, I cried, I would see it again."{whose}'
+        comment = "" if outcome.endpoint else "the newer version answers"
+        yield line("invoke", "I laughed, I cried, I would see it again.", comment=comment)
     elif deployment == "NotApproved":
-        yield f"{pipeline}.run {_again(outcome, 'ApprovalStatus', 'Approved')}   # deploys the version"
+        yield _again(outcome, environment, "ApprovalStatus", "Approved") + "   # deploys the version"
     elif outcome.accuracy is not None and outcome.accuracy < (outcome.threshold or 0):
         reached = f"{math.floor(outcome.accuracy * 100) / 100:g}"
-        yield f"{pipeline}.run {_again(outcome, 'AccuracyThreshold', reached)}"
-    elif outcome.status in ("Failed", "Stopped") and not _refused(outcome):
-        yield f"{pipeline} retry {execution}   # what succeeded does not run again"
-    yield f"{pipeline} runs show {execution}"
+        yield _again(outcome, environment, "AccuracyThreshold", reached)
+    elif outcome.status != "Succeeded" and not _refused(outcome):
+        yield line("retry", execution, comment="what succeeded does not run again")
+    yield line("runs", "show", execution)
 
 
-def _again(outcome: Outcome, name: str, value: str) -> str:
-    """The options of the same run, but for one parameter: all that it has in common is cached."""
+def command(environment: str, *words: str) -> str:
+    """ "python -m pipeline runs show abc --env dev": what to type."""
+    where = [] if environment == "local" else ["--env", environment]
+    return f"{_python()} -m pipeline {_quoted(*words, *where)}"
+
+
+def _again(outcome: Outcome, environment: str, name: str, value: str) -> str:
+    """The same run, but for one parameter: all that it has in common is cached."""
     values = {name: value, **{key: text for key, text in outcome.parameters.items() if key != name}}
-    return " ".join(["--local", *(f"--set {shlex.quote(f'{key}={text}')}" for key, text in values.items())])
+    where = ["--local"] if environment == "local" else ["--env", environment, "--start", "--wait"]
+    settings = [word for key, text in values.items() for word in ("--set", f"{key}={text}")]
+    return f"  {_python()} -m pipeline.run {_quoted(*where, *settings)}"
+
+
+def _quoted(*words: str) -> str:
+    """Double quotes where they will do: a person reads them more easily."""
+    return " ".join(f'"{word}"' if _PLAIN.fullmatch(word) else shlex.quote(word) for word in words)
 
 
 def _refused(outcome: Outcome) -> bool:

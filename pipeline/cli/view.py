@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Protocol, TextIO
 
 from pipeline.control import ENDED, Step
 from pipeline.dag import Definition
-from pipeline.watch import Event, LogLine, StatusChanged, StepChanged
+from pipeline.places import Places
+from pipeline.watch import Event, JobStarted, LogLine, StatusChanged, StepChanged
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -26,8 +27,8 @@ class View(Protocol):
     ) -> None: ...
 
 
-def view(stream: TextIO, definition: Definition) -> View:
-    return LiveView(stream, definition) if stream.isatty() else PlainView(stream)
+def view(stream: TextIO, definition: Definition, places: Places) -> View:
+    return LiveView(stream, definition, places) if stream.isatty() else PlainView(stream, places)
 
 
 def describe(step: Step) -> str:
@@ -41,12 +42,15 @@ def describe(step: Step) -> str:
 
 
 class PlainView:
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, stream: TextIO, places: Places) -> None:
+        self._stream, self._places = stream, places
 
     def show(self, event: Event) -> None:
         if isinstance(event, StatusChanged):
             self._line(f"execution {event.status}")
+        elif isinstance(event, JobStarted):
+            if link := self._places.job(event.step):
+                self._line(f"{event.step.name}: {link}")
         elif isinstance(event, LogLine):
             if _EPOCH.match(event.line):
                 self._line(f"{event.step}: {event.line}")
@@ -74,13 +78,14 @@ class LiveView:
     """One row a step: name, state, time, and the last line of its log while it runs. It goes when the
     execution ends; the epochs stay, and what came of the steps is in the text that a run ends with."""
 
-    def __init__(self, stream: TextIO, definition: Definition) -> None:
+    def __init__(self, stream: TextIO, definition: Definition, places: Places) -> None:
         from rich.console import Console
         from rich.live import Live
 
-        self._names = list(definition.steps)
+        self._names, self._places = list(definition.steps), places
         self._steps: dict[str, Step] = {}
         self._lines: dict[str, str] = {}
+        self._links: dict[str, str] = {}  # step -> the page of its job
         self._seen: dict[str, float] = {}  # step -> when it was first seen, on this machine's clock
         self._console = Console(file=stream)
         self._live = Live(
@@ -94,6 +99,9 @@ class LiveView:
                 self._console.print(line, markup=False, highlight=False)
             elif event.line.strip():
                 self._lines[event.step] = event.line.strip()
+        elif isinstance(event, JobStarted):
+            if link := self._places.job(event.step):
+                self._links[event.step.name] = link
         elif isinstance(event, StepChanged):
             self._steps[event.step.name] = event.step
             self._seen.setdefault(event.step.name, time.monotonic())
@@ -121,7 +129,8 @@ class LiveView:
             style = {"Succeeded": "green", "Cached": "cyan", "Failed": "red", "Stopped": "yellow"}.get(
                 state, "bold"
             )
-            table.add_row(name, Text(state, style=style), f"{seconds:.1f} s", Text(detail))
+            title = Text(name, style=f"link {self._links[name]}" if name in self._links else "")
+            table.add_row(title, Text(state, style=style), f"{seconds:.1f} s", Text(detail))
         return table
 
     def __enter__(self) -> "LiveView":
