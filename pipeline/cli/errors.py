@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pipeline.errors import AwsRefused, PipelineError, StateFolderError
+from pipeline.errors import PipelineError, StateFolderError
 
 
 @contextmanager
@@ -36,9 +36,8 @@ def _known(error: Exception) -> PipelineError | None:
         return StateFolderError(
             f"{error.strerror}: {error.filename or 'the state folder'}; free some space, or set PIPELINE_HOME"
         )
-    exceptions = sys.modules.get("botocore.exceptions")  # when it is not loaded, the error is none of its
-    if exceptions and isinstance(error, exceptions.ClientError):  # without botocore's wrapping
-        return AwsRefused(error.response["Error"].get("Message") or str(error))
-    if exceptions and isinstance(error, exceptions.BotoCoreError):
-        return AwsRefused(str(error))
-    return None
+    if "botocore.exceptions" not in sys.modules:  # then the error is none of its
+        return None
+    from pipeline import aws_errors
+
+    return aws_errors.explain(error)
