@@ -1,4 +1,4 @@
-"""The definition: pure, deterministic, and complete. Compiled once here; the SDK takes seconds to import."""
+"""The definition of every environment: pure, deterministic, and complete."""
 
 import json
 import logging
@@ -12,13 +12,13 @@ from typing import Any
 import boto3
 import pytest
 
-from pipeline import definition, parameters, settings
-from pipeline.code_bundle import SCRIPTS
+from definitions import CODE, ENVIRONMENTS, compiled, settings_of
+from pipeline import definition, parameters
 from pipeline.dag import Definition
-from pipeline.lint import lint
-
-ROOT = Path(__file__).parent.parent.parent
-CODE = {script: f"s3://code-bucket/code/{script}" for script in SCRIPTS}
+from pipeline.lint import errors, lint
+from pipeline.local.check import check
+from pipeline.settings import Settings
+from shared import ROOT
 
 # Compiles in a process of its own, where any use of the network is recorded, and the clock is another.
 COMPILE = """
@@ -34,22 +34,21 @@ socket.getaddrinfo = refuse
 shift = float(sys.argv[1])
 clock = time.time
 time.time = lambda: clock() + shift
-from pipeline import definition, settings
-from pipeline.code_bundle import SCRIPTS
-code = {script: f"s3://code-bucket/code/{script}" for script in SCRIPTS}
-print(definition.compile(settings.load("local", variables={}), code))
+import json
+from definitions import ENVIRONMENTS, compiled
+print(json.dumps({environment: compiled(environment) for environment in ENVIRONMENTS}))
 assert not attempts, attempts
 """
 
 
-@pytest.fixture(scope="module")
-def config() -> settings.Settings:
-    return settings.load("local", variables={})
+@pytest.fixture(scope="module", params=ENVIRONMENTS)
+def config(request: pytest.FixtureRequest) -> Settings:
+    return settings_of(request.param)
 
 
 @pytest.fixture(scope="module")
-def text(config: settings.Settings) -> str:
-    return definition.compile(config, CODE)
+def text(config: Settings) -> str:
+    return compiled(config.environment)
 
 
 @pytest.fixture(scope="module")
@@ -57,14 +56,14 @@ def graph(text: str) -> Definition:
     return Definition.parse(text)
 
 
-def compile_elsewhere(folder: Path, hash_seed: str, days: int) -> str:
+def compile_elsewhere(folder: Path, hash_seed: str, days: int) -> dict[str, str]:
     run = subprocess.run(
         [sys.executable, "-c", COMPILE, str(days * 86_400)],
         cwd=folder,
         env={
             "PATH": os.environ["PATH"],
             "HOME": str(folder),
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}",
             "PYTHONHASHSEED": hash_seed,
             "AWS_PROFILE": "a-profile-that-does-not-exist",
         },
@@ -74,18 +73,18 @@ def compile_elsewhere(folder: Path, hash_seed: str, days: int) -> str:
     )
     assert run.returncode == 0, run.stderr
     assert run.stderr == ""  # the SDK is quiet
-    return run.stdout.rstrip("\n")
+    found: dict[str, str] = json.loads(run.stdout)
+    return found
 
 
-def test_it_compiles_offline_to_the_same_bytes_whatever_folder_hash_seed_and_day(
-    text: str, tmp_path: Path
-) -> None:
-    assert compile_elsewhere(tmp_path, hash_seed="1", days=400) == text
+def test_it_compiles_offline_to_the_same_bytes_whatever_folder_hash_seed_and_day(tmp_path: Path) -> None:
+    here = {environment: compiled(environment) for environment in ENVIRONMENTS}
+    assert compile_elsewhere(tmp_path, hash_seed="1", days=400) == here
 
 
-def test_compiling_leaves_the_process_as_it_was(config: settings.Settings) -> None:
+def test_compiling_leaves_the_process_as_it_was() -> None:
     environment, session, handlers = dict(os.environ), boto3.DEFAULT_SESSION, logging.root.handlers[:]
-    definition.compile(config, CODE)
+    definition.compile(settings_of("local"), CODE)
     assert dict(os.environ) == environment
     assert logging.root.handlers == handlers
     assert boto3.DEFAULT_SESSION is session
@@ -108,11 +107,15 @@ def test_the_steps_run_in_the_order_of_the_design(graph: Definition) -> None:
     assert outcomes == {"Register": True, "Deploy": True, "AccuracyTooLow": False}
 
 
-def test_it_has_no_fault_that_lint_knows(text: str, config: settings.Settings) -> None:
-    assert lint(text, name=config.pipeline) == []
+def test_it_has_no_fault_that_lint_knows(text: str, config: Settings) -> None:
+    assert errors(lint(text, config)) == []
 
 
-def test_its_parameters_are_those_of_the_table(graph: Definition, config: settings.Settings) -> None:
+def test_the_local_executor_takes_it_whatever_its_environment(graph: Definition) -> None:
+    check(graph)  # raises for what it could not honour
+
+
+def test_its_parameters_are_those_of_the_table(graph: Definition, config: Settings) -> None:
     declared = [
         (name, each["Type"], each["DefaultValue"], tuple(each.get("EnumValues", ())))
         for name, each in graph.parameters.items()
@@ -131,7 +134,7 @@ JOBS = ("Preprocess", "Train", "Predict", "Evaluate")
 
 
 @pytest.mark.parametrize("name", JOBS)
-def test_every_job_is_retried_cached_and_tagged(graph: Definition, name: str) -> None:
+def test_every_job_is_retried_cached_and_tagged(graph: Definition, config: Settings, name: str) -> None:
     body = graph.steps[name].body
     retried = {kind for policy in body["RetryPolicies"] for kind in policy["ExceptionType"]}
     assert retried >= {
@@ -141,7 +144,7 @@ def test_every_job_is_retried_cached_and_tagged(graph: Definition, name: str) ->
         "SageMaker.JOB_INTERNAL_ERROR",
     }
     assert body["CacheConfig"] == {"Enabled": True, "ExpireAfter": "P30D"}
-    assert {"Key": "environment", "Value": "local"} in body["Arguments"]["Tags"]
+    assert {"Key": "environment", "Value": config.environment} in body["Arguments"]["Tags"]
 
 
 def test_every_job_ends_and_has_no_network(graph: Definition) -> None:
@@ -155,12 +158,6 @@ def test_every_job_ends_and_has_no_network(graph: Definition) -> None:
         assert arguments[name]["EnableNetworkIsolation"] is True
 
 
-def test_isolation_can_be_switched_off() -> None:
-    open_network = settings.load("local", {"network_isolation": False}, variables={})
-    arguments = Definition.parse(definition.compile(open_network, CODE)).steps["Train"].arguments
-    assert not arguments.get("EnableNetworkIsolation")
-
-
 def values_of(value: Any, key: str) -> list[Any]:
     """Every value of `key`, at any depth."""
     if isinstance(value, dict):
@@ -169,7 +166,9 @@ def values_of(value: Any, key: str) -> list[Any]:
     return [found for item in value for found in values_of(item, key)] if isinstance(value, list) else []
 
 
-def test_outputs_are_told_apart_by_the_execution_and_checkpoints_are_not(graph: Definition) -> None:
+def test_outputs_are_told_apart_by_the_execution_and_checkpoints_are_not(
+    graph: Definition, config: Settings
+) -> None:
     for name in ("Preprocess", "Evaluate"):
         for target in values_of(graph.steps[name].arguments["ProcessingOutputConfig"], "S3Uri"):
             assert {"Get": "Execution.PipelineExecutionId"} in target["Std:Join"]["Values"]
@@ -177,7 +176,7 @@ def test_outputs_are_told_apart_by_the_execution_and_checkpoints_are_not(graph: 
         (target,) = values_of(graph.steps[name].arguments, "S3OutputPath")
         assert {"Get": "Execution.PipelineExecutionId"} in target["Std:Join"]["Values"]
     checkpoints = graph.steps["Train"].arguments["CheckpointConfig"]
-    assert checkpoints["S3Uri"] == "s3://sentiment-local/sentiment/checkpoints"
+    assert checkpoints["S3Uri"] == f"{config.root}/checkpoints"
     assert checkpoints["LocalPath"] == graph.steps["Train"].arguments["HyperParameters"]["checkpoint-dir"]
 
 

@@ -54,6 +54,11 @@ def test_values_get_the_type_of_their_parameter() -> None:
         ("Recipe=fancy", "Recipe=fancy is none of default, seed"),
         ("TrainingInstanceType=m5.large", "write it like ml.m5.xlarge"),
         ("InputData=/home/me", "write it like s3://bucket/folder"),
+        (f"InputData=s3://bucket/{'a' * 256}", "with at most 256 letters"),
+        ("InputData=s3://bucket/it's", "with at most 256 letters"),
+        ("Commit=1234", "Commit is set by the run itself; leave it out"),
+        ("DefinitionHash=1234", "is set by the run itself"),
+        ("DataChecksum=1234", "is set by the run itself"),
     ],
 )
 def test_an_unusable_value_is_named(assignment: str, message: str) -> None:

@@ -66,12 +66,13 @@ class Account:
         answer |= {"EndpointConfigName": config or wanted()} | ({"FailureReason": reason} if reason else {})
         self.stub.add_response("describe_endpoint", answer, {"EndpointName": "sentiment"})
 
-    def change(self, operation, refused=None):
+    def change(self, operation, refused=None, event=None, tags=None):
         if refused:
             self.stub.add_client_error(operation, *refused)
             return
         arn = "arn:aws:sagemaker:us-east-1:123456789012:endpoint/sentiment"
-        expected = {"EndpointName": "sentiment", "EndpointConfigName": wanted()}
+        expected = {"EndpointName": "sentiment", "EndpointConfigName": wanted(event or EVENT)}
+        expected |= {"Tags": tags} if tags else {}
         self.stub.add_response(operation, {"EndpointArn": arn}, expected)
 
     def answers(self, *bodies):
@@ -89,7 +90,7 @@ class Account:
         return answer
 
 
-def wanted() -> str:
+def wanted(event=EVENT) -> str:
     """The name of the endpoint configuration, taken from what the function asks for on a new endpoint."""
     names = []
 
@@ -100,7 +101,7 @@ def wanted() -> str:
         def create_endpoint_config(self, **request):
             names.append(request["EndpointConfigName"])
 
-    deploy._make_config(Recorder(), EVENT)
+    deploy._make_config(Recorder(), event)
     return names[0]
 
 
@@ -131,6 +132,52 @@ def test_a_new_endpoint(account):
     [variant] = config["ProductionVariants"]
     assert variant["ModelName"] == model["ModelName"]
     assert (variant["InstanceType"], variant["InitialInstanceCount"]) == ("ml.m5.large", 2)
+
+
+GUARDED = {
+    **EVENT,
+    "network_isolation": False,
+    "volume_kms_key": "alias/disks",
+    "subnets": "subnet-0a,subnet-0b",
+    "security_groups": "sg-0c",
+    "tags": "team=search,project=sentiment",
+}
+
+
+def test_keys_vpc_isolation_and_tags_of_the_event_reach_what_is_made(account):
+    tags = [{"Key": "team", "Value": "search"}, {"Key": "project", "Value": "sentiment"}]
+    account.package()
+    account.model_and_config()
+    account.endpoint("absent")
+    account.change("create_endpoint", event=GUARDED, tags=tags)
+    account.endpoint("InService", wanted(GUARDED))
+    account.answers("positive", "negative")
+    assert account.deploy(GUARDED)["status"] == "Deployed"
+    (_, model), (_, config), _ = account.calls
+    assert model["VpcConfig"] == {"Subnets": ["subnet-0a", "subnet-0b"], "SecurityGroupIds": ["sg-0c"]}
+    assert model["EnableNetworkIsolation"] is False
+    assert config["KmsKeyId"] == "alias/disks"
+    assert model["Tags"] == config["Tags"] == tags
+
+
+def test_what_the_event_does_not_name_is_not_asked_for(account):
+    account.package()
+    account.model_and_config()
+    account.endpoint("InService")
+    account.answers("positive", "negative")
+    account.deploy()
+    (_, model), (_, config) = account.calls
+    assert set(model) == {"ModelName", "Containers", "ExecutionRoleArn", "EnableNetworkIsolation"}
+    assert set(config) == {"EndpointConfigName", "ProductionVariants"}
+
+
+@pytest.mark.parametrize("key", ["network_isolation", "volume_kms_key", "subnets", "security_groups"])
+def test_another_key_vpc_or_isolation_is_another_configuration(key):
+    assert wanted({**GUARDED, key: True if key == "network_isolation" else "other"}) != wanted(GUARDED)
+
+
+def test_other_tags_are_no_other_configuration():
+    assert wanted({**GUARDED, "tags": "team=lab"}) == wanted(GUARDED)
 
 
 def test_an_endpoint_with_another_version_is_updated(account):
