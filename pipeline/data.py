@@ -84,7 +84,10 @@ def _hashed(path: Path) -> Data:
     )
     whole = hashlib.sha256()
     for file in files:
-        whole.update(f"{file.name}\0{file.sha256}\n".encode())
+        try:
+            whole.update(f"{file.name}\0{file.sha256}\n".encode())
+        except UnicodeEncodeError:
+            raise DataError(f"the name {path / file.name!r} is not UTF-8; rename it") from None
     return Data(path, whole.hexdigest(), sum(file.size for file in files), files)
 
 

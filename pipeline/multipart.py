@@ -40,7 +40,10 @@ def in_parallel(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
 def send(
     client: Any, file: File, target: Mapping[str, str], encryption: Mapping[str, str], progress: Progress
 ) -> None:
-    """Put a file at `target` (Bucket, Key, ExpectedBucketOwner). Raises FileChanged and leaves nothing."""
+    """Put a file at `target` (Bucket, Key, ExpectedBucketOwner). Raises FileChanged and leaves nothing.
+
+    Raises NoSuchUpload when another process, which went on with the same upload, has ended it.
+    """
     upload = {**target, "UploadId": _begun(client, target) or _begin(client, target, encryption)}
     try:
         parts = list(_parts(client, file, upload, progress))
@@ -48,9 +51,6 @@ def send(
     except FileChanged:
         client.abort_multipart_upload(**upload)
         raise
-    except client.exceptions.NoSuchUpload:  # another process has just finished the same upload
-        if client.head_object(**target)["ContentLength"] != file.size:
-            raise
 
 
 def _begin(client: Any, target: Mapping[str, str], encryption: Mapping[str, str]) -> str:
@@ -88,10 +88,14 @@ def _parts(
             part = client.upload_part(**upload, PartNumber=number, Body=block, ChecksumSHA256=expected)
         return len(block), {"PartNumber": number, "ETag": part["ETag"], "ChecksumSHA256": expected}
 
-    blocks = file.blocks(max(PART, math.ceil(file.size / MAX_PARTS)))
-    for sent, part in in_parallel(send, enumerate(blocks, start=1)):
+    for sent, part in in_parallel(send, enumerate(file.blocks(part_size(file.size)), start=1)):
         progress(sent)
         yield part
+
+
+def part_size(size: int) -> int:
+    """The same for every process that sends a file of this size."""
+    return max(PART, math.ceil(size / MAX_PARTS))
 
 
 def _same(part: Mapping[str, Any], block: bytes, expected: str) -> bool:

@@ -171,8 +171,14 @@ class S3Storage:
             progress(size)
         for file in files:
             if file.size > multipart.PART:
-                target = self._target(f"{uri}/{file.name}")
-                multipart.send(self.client, file, target, self.encryption, progress)
+                self._send(file, f"{uri}/{file.name}", progress)
+
+    def _send(self, file: File, uri: str, progress: Progress) -> None:
+        try:
+            multipart.send(self.client, file, self._target(uri), self.encryption, progress)
+        except self.client.exceptions.NoSuchUpload:  # good, if another process has finished it
+            if self.sizes(uri).get(uri) != file.size:
+                raise
 
     def _target(self, uri: str) -> dict[str, str]:
         bucket, key = split_uri(uri)

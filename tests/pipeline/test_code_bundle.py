@@ -3,15 +3,17 @@
 import os
 import shutil
 import tarfile
+from collections.abc import Iterable
 from io import BytesIO
 from pathlib import Path
 
 import pytest
 
 from pipeline import code_bundle
-from pipeline.code_bundle import ARCHIVE, STEPS, archive, bundle, bundles, needs, publish
-from pipeline.errors import DefinitionError
+from pipeline.code_bundle import ARCHIVE, STEPS, archive, bundle, bundles, needs, publish, upload
+from pipeline.errors import DefinitionError, FileChanged
 from pipeline.storage import FolderStorage
+from pipeline.uploads import File
 
 ROOT = "s3://bucket/prefix"
 
@@ -27,6 +29,10 @@ def folder(tmp_path: Path) -> Path:
     (folder / "words.txt").write_text("a\n")
     (folder / "other.py").write_text("import helper\n")
     return folder
+
+
+def read(files: Iterable[Path]) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in files}
 
 
 def test_a_script_needs_what_it_imports_and_names_followed_through(folder: Path) -> None:
@@ -67,11 +73,11 @@ def test_the_archive_does_not_depend_on_mtime_umask_place_or_order(folder: Path,
         os.umask(mask)
     second = bundle("job.py", copy)
     assert second.digest == first.digest
-    assert archive(second.files) == archive(first.files)
+    assert archive(read(second.files)) == archive(read(first.files))
 
 
 def test_the_archive_holds_the_files_and_no_trace_of_who_made_it(folder: Path) -> None:
-    with tarfile.open(fileobj=BytesIO(archive(bundle("job.py", folder).files))) as tar:
+    with tarfile.open(fileobj=BytesIO(archive(read(bundle("job.py", folder).files)))) as tar:
         members = tar.getmembers()
     assert [member.name for member in members] == ["deeper.py", "helper.py", "job.py", "words.txt"]
     assert {(member.mtime, member.uid, member.gid, member.mode) for member in members} == {(0, 0, 0, 0o644)}
@@ -88,12 +94,42 @@ def test_publishing_puts_files_and_archive_under_the_hash_once(folder: Path, tmp
     assert not publish(made, storage, ROOT)
 
 
+def test_what_is_to_be_uploaded_is_said_before_and_looking_changes_nothing(
+    folder: Path, tmp_path: Path
+) -> None:
+    storage = FolderStorage(tmp_path / "s3")
+    made = bundle("job.py", folder)
+    planned = upload(made, storage, ROOT)
+    assert planned is not None
+    assert (planned.what, planned.uri) == ("code of job.py", made.uri(ROOT))
+    assert {file.name for file in planned.files} == {"deeper.py", "helper.py", "job.py", ARCHIVE, "words.txt"}
+    assert not storage.root.exists()
+    sent: list[int] = []
+    publish(made, storage, ROOT, sent.append)
+    assert sum(sent) == planned.size
+    assert upload(made, storage, ROOT) is None
+
+
 def test_a_publication_that_was_cut_short_is_completed(folder: Path, tmp_path: Path) -> None:
     storage = FolderStorage(tmp_path / "s3")
     made = bundle("job.py", folder)
-    storage.put(folder / "job.py", f"{made.uri(ROOT)}/job.py")
+    storage.add([File.of(folder / "job.py", "job.py")], made.uri(ROOT))
+    planned = upload(made, storage, ROOT)
+    assert planned is not None
+    assert {file.name for file in planned.files} == {"deeper.py", "helper.py", ARCHIVE, "words.txt"}
     assert publish(made, storage, ROOT)
     assert storage.exists(f"{made.uri(ROOT)}/{ARCHIVE}")
+
+
+def test_code_that_changed_since_it_was_hashed_is_not_published(folder: Path, tmp_path: Path) -> None:
+    storage = FolderStorage(tmp_path / "s3")
+    made = bundle("job.py", folder)
+    (folder / "deeper.py").write_text("changed = True\n")
+    with pytest.raises(
+        FileChanged, match=r"the code of job\.py changed in the meantime; run the command again"
+    ):
+        publish(made, storage, ROOT)
+    assert not storage.root.exists()
 
 
 def test_a_missing_script_and_one_that_is_not_python_are_named(folder: Path) -> None:
