@@ -15,6 +15,7 @@ from pathlib import Path
 
 from pipeline.code_bundle import Bundle
 from pipeline.data import Data
+from pipeline.parameters import LINEAGE
 
 UNKNOWN = "unknown"
 _SOURCES = Path(__file__).parent
@@ -38,7 +39,7 @@ class Lineage:
 
     def parameters(self) -> dict[str, str]:
         """The pipeline parameters that a run sets by itself."""
-        return {"Commit": self.commit, "DefinitionHash": self.definition, "DataChecksum": self.data}
+        return {name: getattr(self, key) for key, name in LINEAGE.items()}
 
     def description(self) -> str:
         """For PipelineExecutionDescription: one line, at most 3,072 characters."""

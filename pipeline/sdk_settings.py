@@ -33,11 +33,15 @@ def parameters_of(settings: Settings) -> dict[str, Parameter]:
     return found
 
 
+def lineage(given: dict[str, Parameter]) -> dict[str, Parameter]:
+    """{"commit": Commit, …}: what a run says of itself."""
+    return {key: given[name] for key, name in parameters.LINEAGE.items()}
+
+
 def tags(settings: Settings, given: dict[str, Parameter], code: str) -> list[dict[str, Any]]:
     """Of a job or a model: whose it is, and where it comes from. `code` is the hash of what it runs."""
-    lineage = {"commit": given["Commit"], "definition": given["DefinitionHash"]}
-    lineage |= {"data": given["DataChecksum"], "code": code}
-    return [{"Key": key, "Value": value} for key, value in (settings.all_tags | lineage).items()]
+    whole = {**settings.all_tags, **lineage(given), "code": code}
+    return [{"Key": key, "Value": value} for key, value in whole.items()]
 
 
 def service_retries(settings: Settings) -> StepRetryPolicy:
