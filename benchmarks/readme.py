@@ -53,9 +53,12 @@ def example(result: dict[str, Any]) -> str:
 
 
 def graph() -> str:
+    from pipeline import settings
     from pipeline.cli import show
+    from pipeline.dag import Definition
 
-    return "```mermaid\n" + "\n".join(show.mermaid(show.compiled())) + "\n```"
+    compiled = Definition.parse(show.definition_of(settings.load("local", variables={})))
+    return "```mermaid\n" + "\n".join(show.mermaid(compiled)) + "\n```"
 
 
 def rendered(text: str) -> str:

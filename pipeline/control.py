@@ -123,6 +123,14 @@ def token(pipeline: str, given: str | None, variables: Mapping[str, str]) -> str
     return hashlib.sha256(f"{text}\0{pipeline}".encode()).hexdigest()
 
 
+def definition(sagemaker: Any, name: str) -> str:
+    """What the pipeline runs. Raises NotFound."""
+    if found := _pipeline(sagemaker, name):
+        text: str = found["PipelineDefinition"]
+        return text
+    raise NotFound(f"there is no pipeline {name} yet; add --upsert, which makes it")
+
+
 def executions(sagemaker: Any, name: str) -> Iterator[dict[str, Any]]:
     """Summaries, newest first; none of a pipeline that does not exist."""
     pages = sagemaker.get_paginator("list_pipeline_executions").paginate(

@@ -1,96 +1,203 @@
-"""python -m pipeline.run --local: compile the pipeline, publish what it needs, start it, watch it to its end.
+"""python -m pipeline.run: plan, upsert, start and wait, on this machine (--local) or on AWS (--env dev).
 
-The order is: whatever can be wrong with the request first (parameters, data, disk, definition), then the
-first write.
+The order is: whatever can be wrong with the request first (parameters, data, definition, account), then the
+plan, then the first write. --plan stops before it, and --upsert does what the plan says.
 """
 
-import shutil
-import uuid
+import json
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, TextIO
 
 import typer
 
-from pipeline.errors import DefinitionError, StateFolderError, UsageError
+from pipeline.cli import options
+from pipeline.cli.options import Env, Json, SettingsGiven, Summary, Timeout
+from pipeline.errors import DefinitionError, PipelineError, UsageError
 
-WAIT_SECONDS = 43200  # 12 hours
-DATA_COPIES = 5  # a finished run holds 2.3 times its data (measured); jobs need some more while they run
-SPARE_BYTES = 200_000_000  # models, checkpoints, logs
-
+if TYPE_CHECKING:
+    from pipeline.lint import Finding
+    from pipeline.plan import Plan
 
 Local = Annotated[bool, typer.Option("--local", help="On this machine: no AWS account, no Docker.")]
+PlanIt = Annotated[bool, typer.Option("--plan", help="Show what --upsert would do; change nothing.")]
+UpsertIt = Annotated[
+    bool, typer.Option("--upsert", help="Upload code and data, create or update the pipeline.")
+]
+StartIt = Annotated[bool, typer.Option("--start", help="Start an execution.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Start an execution and watch it to its end.")]
 DataPath = Annotated[
     str | None,
     typer.Option(
-        "--data", metavar="PATH", help="Labelled reviews: CSV, JSON Lines, Parquet or the Stanford set."
+        "--data",
+        metavar="PATH",
+        help="Labelled reviews: CSV, JSON Lines, Parquet, the Stanford set, or s3://…",
     ),
 ]
 Assignments = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", metavar="NAME=VALUE", help="A parameter of: python -m pipeline show. May be repeated."
-    ),
+    typer.Option("--set", metavar="NAME=VALUE", help="A parameter of: python -m pipeline show. Repeatable."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout, progress on stderr.")]
-Timeout = Annotated[
-    float, typer.Option(metavar="SECONDS", help="What is not done by then is stopped.", min=1)
+Only = Annotated[
+    list[str] | None, typer.Option("--only", metavar="STEP", help="Run this step alone. Repeatable.")
+]
+From = Annotated[str | None, typer.Option("--from", metavar="STEP", help="Run this step and all after it.")]
+Source = Annotated[
+    str | None, typer.Option(metavar="ID", help="Of --only and --from: whose results the steps go on from.")
+]
+Token = Annotated[str | None, typer.Option(metavar="TEXT", help="The same text starts one execution.")]
+Against = Annotated[
+    str | None,
+    typer.Option(metavar="FILE", help="Plan against the definition in FILE (-: none), without AWS."),
 ]
 
 
 def run(
     local: Local = False,
+    env: Env = None,
+    plan: PlanIt = False,
+    upsert: UpsertIt = False,
+    start: StartIt = False,
+    wait: Wait = False,
     data: DataPath = None,
     assignments: Assignments = None,
+    setting: SettingsGiven = None,
+    only: Only = None,
+    first: From = None,
+    source: Source = None,
+    timeout: Timeout = options.WAIT_SECONDS,
+    summary: Summary = None,
+    token: Token = None,
+    against: Against = None,
     as_json: Json = False,
-    timeout: Timeout = WAIT_SECONDS,
 ) -> None:
     """Run the whole pipeline: preprocess, train, predict, evaluate, and deploy what passes the gate."""
-    from pipeline import code_bundle, compiled, control, definition, lint, parameters, sessions, settings
-    from pipeline import data as reviews
-    from pipeline.cli.follow import follow
+    if local and env:
+        raise UsageError(f"--local is --env local; --env {env} says another, keep one")
+    environment = options.environment("local" if local else env, "dev")
+    if environment == "local" and not (plan or upsert or start or wait):
+        upsert = wait = True
+    start = start or wait
+    if not (plan or upsert or start):
+        raise UsageError(f"say what to do in {environment}: --plan, --upsert, --start or --wait")
+    for name, given, needed, there in (
+        ("--only", only, "--start", start),
+        ("--from", first, "--start", start),
+        ("--source", source, "--only or --from", only or first),
+        ("--token", token, "--start", start),
+        ("--summary", summary, "--wait", wait),
+        ("--against", against, "--plan and nothing else", plan and not (upsert or start)),
+    ):
+        if given and not there:
+            raise UsageError(f"{name} goes with {needed}; add that, or leave out {name}")
 
-    if not local:
-        raise UsageError(
-            "say where to run; this version runs on this machine: python -m pipeline.run --local"
-        )
-    config = settings.load("local")
-    values = parameters.parse(assignments or [], parameters.table(config))
-    if data is not None and not data.strip():
-        raise UsageError("--data is empty; name a file or a folder of labelled reviews")
-    if data and "InputData" in values:
-        raise UsageError("--data and --set InputData=… name the reviews twice; keep one")
-    found = None if "InputData" in values else reviews.find(Path(data) if data else None)
-    home = sessions.state_folder()
-    _check_space(home, found.size if found else 0)
+    from pipeline import code_bundle, compiled, control, lineage, lint, parameters, sessions, settings
+    from pipeline import data as reviews
+    from pipeline import plan as planning
+    from pipeline import selection as selecting
+    from pipeline import start as starting
+    from pipeline import upsert as upserting
+    from pipeline.cli import summary as summaries
+    from pipeline.cli.follow import follow
+    from pipeline.cli.progress import uploading
+    from pipeline.dag import Definition
+
+    summaries.check(summary)
+    config, home = settings.load(environment, options.flags(setting)), sessions.state_folder()
+    table = parameters.table(config)
+    values = parameters.parse(_with_data(assignments or [], data), table)
+    found = None
+    if data and not data.startswith("s3://"):
+        if not (plan or upsert):
+            raise UsageError(
+                f"--data {data} is uploaded by --upsert: add that, or name what is in S3: s3://…"
+            )
+        found = reviews.find(Path(data))
+    elif (plan or upsert) and "InputData" not in values and not (config.input_data or only or first):
+        found = reviews.find(None)
+    if found:
+        values["InputData"] = found.uri(config.root)
 
     bundles = code_bundle.bundles()
-    code = {script: bundle.uri(config.root) for script, bundle in bundles.items()}
-    kept = compiled.file_of(config, code, home)
-    text = kept.read_text("utf-8") if kept.is_file() else definition.compile(config, code)
-    if faults := lint.errors(lint.lint(text, values, config.pipeline)):
-        raise DefinitionError("the pipeline would be refused:\n  " + "\n  ".join(map(str, faults)))
+    text = compiled.load(config, {name: each.uri(config.root) for name, each in bundles.items()}, home)
+    _refuse(lint.lint(text, config, values), DefinitionError("the pipeline would be refused"))
+    if against:
+        _show(planning.against(_definition_in(against), config, text), as_json, sys.stdout)
+        return
 
-    with sessions.connect(config, home) as clients:
-        if not kept.is_file():
-            compiled.keep(text, kept)
-        for bundle in bundles.values():
-            code_bundle.publish(bundle, clients.storage, config.root)
-        if found:
-            values["InputData"] = reviews.publish(found, clients.storage, config.root)
-        control.upsert(clients.sagemaker, config.pipeline, text, config.pipeline_role)
-        arn = control.start(clients.sagemaker, config.pipeline, values, token=str(uuid.uuid4()))
-        exit_code = follow(clients, arn, config, home, as_json, timeout)
-    raise typer.Exit(exit_code)
+    with sessions.connect(config, home, found.size if found else 0) as clients:
+        _refuse(clients.preflight(config), UsageError(f"this would fail in account {config.account}"))
+        planned = planning.make(clients, config, text, bundles, found)
+        if plan:
+            _show(planned, as_json, sys.stderr if as_json and (upsert or start) else sys.stdout)
+        if start:
+            runs = text if upsert else control.definition(clients.sagemaker, config.pipeline)
+            origin = lineage.of(
+                runs, bundles, found, str(values.get("InputData", table["InputData"].default))
+            )
+            if json.loads(runs) != json.loads(text):
+                origin = replace(origin, commit=lineage.UNKNOWN, code=lineage.UNKNOWN)
+                _note(f"{config.pipeline} is not what these sources make it, and starts as it is; see --plan")
+            graph, chosen = Definition.parse(runs), None
+            if only or first:
+                names = selecting.steps(graph, only or (), first)
+                given = source and control.arn_of(clients.sagemaker, config.pipeline, source)
+                chosen = selecting.select(clients, config.pipeline, graph, names, given, table)
+            key = control.token(config.pipeline, token, os.environ)
+            to_start = starting.make(clients.sagemaker, config, graph, values, origin, key, chosen)
+        if upsert:
+            done = upserting.execute(clients, planned, uploading)
+            _note(done)
+        if start:
+            arn = starting.execute(clients.sagemaker, to_start)
+            _note(f"started {arn}")
+        if wait:
+            raise typer.Exit(follow(clients, arn, config, as_json, timeout, summary=summary))
 
 
-def _check_space(home: Path, data_bytes: int) -> None:
-    existing = next(folder for folder in (home, *home.parents) if folder.exists())
-    free, needed = shutil.disk_usage(existing).free, DATA_COPIES * data_bytes + SPARE_BYTES
-    if free < needed:
-        raise StateFolderError(
-            f"{home} has {free / 1e6:,.0f} MB free and the run needs about {needed / 1e6:,.0f} MB; "
-            "free some space, or set PIPELINE_HOME to another folder"
-        )
+def _with_data(assignments: list[str], data: str | None) -> list[str]:
+    """--data s3://… is --set InputData=s3://…"""
+    if data is None:
+        return assignments
+    if not data.strip():
+        raise UsageError("--data is empty; name a file or a folder of labelled reviews")
+    if any(each.startswith("InputData=") for each in assignments):
+        raise UsageError("--data and --set InputData=… name the reviews twice; keep one")
+    return [*assignments, f"InputData={data}"] if data.startswith("s3://") else assignments
+
+
+def _definition_in(file: str) -> str | None:
+    if file == "-":
+        return None
+    try:
+        return Path(file).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read --against {file}: {error}") from error
+
+
+def _refuse(findings: "Iterable[Finding]", refusal: PipelineError) -> None:
+    """Warnings are said; with an error among the findings, nothing goes on."""
+    found = list(findings)
+    errors = [finding for finding in found if finding.severity == "error"]
+    if errors:
+        raise type(refusal)(f"{refusal}:\n  " + "\n  ".join(map(str, errors)))
+    for finding in found:
+        if finding.severity == "warning":
+            _note(str(finding))
+
+
+def _show(plan: "Plan", as_json: bool, stream: TextIO) -> None:
+    from pipeline.cli import plan_text
+
+    for line in [plan.as_json()] if as_json else plan_text.lines(plan):
+        print(line, file=stream)
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def main() -> None:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from pipeline import control
-from pipeline.errors import UsageError
+from pipeline.dag import Definition
+from pipeline.errors import ParameterError, UsageError
 from pipeline.lineage import Lineage
 from pipeline.parameters import Value
 from pipeline.selection import Selection
@@ -30,21 +31,31 @@ class Start:
 def make(
     sagemaker: Any,
     settings: Settings,
+    definition: Definition,
     values: Mapping[str, Value],
     lineage: Lineage,
     token: str,
     selection: Selection | None = None,
 ) -> Start:
-    """Raises UsageError when another execution runs, unless the settings allow that."""
+    """A start of `definition`, which the pipeline has, or will have by then.
+
+    Raises UsageError when another execution runs, unless the settings allow that; ParameterError for a value
+    of a parameter that the definition does not declare.
+    """
+    if unknown := sorted(values.keys() - definition.parameters.keys()):
+        raise ParameterError(
+            f"{settings.pipeline} has no parameter {unknown[0]} as it is; add --upsert to bring it up to date"
+        )
     name = f"{lineage.short}-{token[:12]}"
     known = list(control.executions(sagemaker, settings.pipeline))
     earlier = [each for each in known if each.get("PipelineExecutionDisplayName") == name]
     running = [each for each in known if each["PipelineExecutionStatus"] not in control.ENDED]
     if running and not earlier and not settings.concurrent_executions:
         raise _running(running[0], settings)
+    given = {**(selection.values if selection else {}), **values, **lineage.parameters()}
     return Start(
         settings.pipeline,
-        {**(selection.values if selection else {}), **values, **lineage.parameters()},
+        {name: value for name, value in given.items() if name in definition.parameters},
         token,
         name,
         lineage.description(),

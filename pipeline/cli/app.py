@@ -3,37 +3,45 @@
 What a command needs is imported when it runs, so that --help answers at once.
 """
 
-import json
 import sys
 from typing import Annotated
 
 import typer
 
+from pipeline.cli import options
 from pipeline.cli.errors import reported
+from pipeline.cli.options import Env, ExecutionId, Json, SettingsGiven, Summary, Timeout
 from pipeline.errors import UsageError
-from pipeline.run import WAIT_SECONDS, Timeout
 
 __all__ = ["app", "main"]
 
-app = typer.Typer(
-    help="The sentiment pipeline. Run it with: python -m pipeline.run --local",
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-)
-runs = typer.Typer(help="Executions of the pipeline.", no_args_is_help=True, rich_markup_mode=None)
-local = typer.Typer(help="The local service.", no_args_is_help=True, rich_markup_mode=None)
-app.add_typer(runs, name="runs")
-app.add_typer(local, name="local")
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
-ExecutionId = Annotated[str, typer.Argument(metavar="ID", help="An execution, from: runs list")]
+def _group(text: str) -> typer.Typer:
+    return typer.Typer(
+        help=text,
+        no_args_is_help=True,
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+    )
+
+
+app = _group("The sentiment pipeline. Run it with: python -m pipeline.run --local")
+runs = _group("Executions of the pipeline.")
+schedule = _group("Executions that start by the clock, on AWS.")
+local = _group("The local service.")
+for name, group in (("runs", runs), ("schedule", schedule), ("local", local)):
+    app.add_typer(group, name=name)
 
 
 def main() -> None:
     with reported():
         app(prog_name="python -m pipeline")
+
+
+def where(env: str | None, setting: list[str] | None) -> tuple[str, dict[str, str]]:
+    """The environment and the settings that differ from its file."""
+    return options.environment(env, "local"), options.flags(setting)
 
 
 @app.command(hidden=True, context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -42,70 +50,137 @@ def run() -> None:
 
 
 @app.command()
-def show(mermaid: Annotated[bool, typer.Option("--mermaid", help="As a Mermaid diagram.")] = False) -> None:
+def show(
+    mermaid: Annotated[bool, typer.Option("--mermaid", help="As a Mermaid diagram.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="The compiled definition itself.")] = False,
+    env: Env = None,
+    setting: SettingsGiven = None,
+) -> None:
     """The pipeline as text: its steps, in order, and its parameters."""
-    from pipeline.cli import show as text
+    from pipeline.cli import show as command
 
-    graph = text.compiled()
-    for line in text.mermaid(graph) if mermaid else text.text(graph):
-        print(line)
+    command.show(*where(env, setting), mermaid, as_json)
+
+
+@app.command()
+def config(as_json: Json = False, env: Env = None, setting: SettingsGiven = None) -> None:
+    """Every setting, and where its value came from."""
+    from pipeline.cli import config as command
+
+    command.show(*where(env, setting), as_json)
+
+
+@app.command()
+def lint(as_json: Json = False, env: Env = None, setting: SettingsGiven = None) -> None:
+    """What AWS would refuse, found without asking it."""
+    from pipeline.cli import lint as command
+
+    raise typer.Exit(command.run(*where(env, setting), as_json))
 
 
 @runs.command("list")
 def list_runs(
     everything: Annotated[bool, typer.Option("--all", help="Not only the latest 20.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="All, as one JSON list on stdout.")] = False,
+    env: Env = None,
+    setting: SettingsGiven = None,
 ) -> None:
     """Past and present executions, newest first."""
-    from pipeline.cli import runs as commands
+    from pipeline.cli import runs as command
 
-    commands.list_all(everything, as_json)
+    command.list_all(*where(env, setting), everything, as_json)
 
 
 @runs.command("show")
-def show_run(execution: ExecutionId, as_json: Json = False) -> None:
+def show_run(
+    execution: ExecutionId, as_json: Json = False, env: Env = None, setting: SettingsGiven = None
+) -> None:
     """What came of an execution, step by step."""
-    from pipeline.cli import runs as commands
+    from pipeline.cli import runs as command
 
-    commands.show(execution, as_json)
+    command.show(*where(env, setting), execution, as_json)
+
+
+@runs.command()
+def wait(
+    execution: ExecutionId,
+    as_json: Json = False,
+    timeout: Timeout = options.WAIT_SECONDS,
+    summary: Summary = None,
+    env: Env = None,
+    setting: SettingsGiven = None,
+) -> None:
+    """Watch an execution to its end."""
+    from pipeline.cli import runs as command
+
+    raise typer.Exit(command.wait(*where(env, setting), execution, as_json, timeout, summary))
 
 
 @app.command()
 def retry(
     execution: ExecutionId,
     as_json: Json = False,
-    timeout: Timeout = WAIT_SECONDS,
+    timeout: Timeout = options.WAIT_SECONDS,
+    summary: Summary = None,
+    env: Env = None,
+    setting: SettingsGiven = None,
 ) -> None:
     """Resume an execution that failed or was stopped.
 
     What succeeded does not run again.
     """
-    from pipeline.cli import runs as commands
+    from pipeline.cli import runs as command
 
-    raise typer.Exit(commands.retry(execution, as_json, timeout))
+    raise typer.Exit(command.retry(*where(env, setting), execution, as_json, timeout, summary))
 
 
 @app.command()
-def stop(execution: ExecutionId) -> None:
+def stop(execution: ExecutionId, env: Env = None, setting: SettingsGiven = None) -> None:
     """Stop an execution, wherever it was started."""
-    from pipeline.cli import runs as commands
+    from pipeline.cli import runs as command
 
-    commands.stop(execution)
+    command.stop(*where(env, setting), execution)
 
 
 @app.command()
 def invoke(
     review: Annotated[str, typer.Argument(metavar="TEXT", help="The text of a review.")],
     as_json: Json = False,
+    env: Env = None,
+    setting: SettingsGiven = None,
 ) -> None:
     """Ask the deployed endpoint for the sentiment of a review."""
-    from pipeline.cli.invoke import ask
+    from pipeline.cli import invoke as command
 
-    answer = ask(review)
-    if as_json:
-        print(json.dumps(answer))
-    else:
-        print("{label}  (probability of positive {probability:.4f}, model {model_version})".format(**answer))
+    command.invoke(*where(env, setting), review, as_json)
+
+
+@schedule.command("set")
+def set_schedule(
+    expression: Annotated[str, typer.Argument(help='Such as "rate(7 days)".')],
+    env: Env = None,
+    setting: SettingsGiven = None,
+) -> None:
+    """Start an execution by the clock."""
+    from pipeline.cli import schedule as command
+
+    command.set_(*where(env, setting), expression)
+
+
+@schedule.command("show")
+def show_schedule(as_json: Json = False, env: Env = None, setting: SettingsGiven = None) -> None:
+    """The schedule as it is."""
+    from pipeline.cli import schedule as command
+
+    command.show(*where(env, setting), as_json)
+
+
+@schedule.command("remove")
+def remove_schedule(env: Env = None, setting: SettingsGiven = None) -> None:
+    """No more executions by the clock."""
+    from pipeline.cli import schedule as command
+
+    command.remove(*where(env, setting))
 
 
 @local.command()

@@ -1,25 +1,35 @@
 """invoke: one review to the endpoint."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from pipeline import sessions, settings
 from pipeline.errors import NotFound, UsageError
 
 
-def ask(review: str) -> dict[str, Any]:
+def invoke(environment: str, flags: Mapping[str, Any], review: str, as_json: bool) -> None:
+    answer = ask(environment, flags, review)
+    if as_json:
+        print(json.dumps(answer))
+    else:
+        print("{label}  (probability of positive {probability:.4f}, model {model_version})".format(**answer))
+
+
+def ask(environment: str, flags: Mapping[str, Any], review: str) -> dict[str, Any]:
     """{"label": "positive", "probability": 0.98, "model_version": "…"}. Raises NotFound: no endpoint."""
     if not review.strip():
         raise UsageError("the review is empty; write some words in quotes")
-    config = settings.load("local")
+    config = settings.load(environment, flags)
     with sessions.connect(config, sessions.state_folder()) as clients:
         try:
             clients.sagemaker.describe_endpoint(EndpointName=config.endpoint)
         except clients.sagemaker.exceptions.ClientError as error:
             if "Could not find" not in str(error):  # how AWS says that there is none
                 raise
+            how = "--local" if environment == "local" else f"--env {environment} --upsert --start --wait"
             raise NotFound(
-                f"there is no endpoint {config.endpoint}; python -m pipeline.run --local deploys one"
+                f"there is no endpoint {config.endpoint}; python -m pipeline.run {how} deploys one"
             ) from error
         answer = clients.runtime.invoke_endpoint(
             EndpointName=config.endpoint,

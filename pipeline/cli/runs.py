@@ -1,35 +1,32 @@
-"""runs list, runs show, retry, stop."""
+"""runs list, runs show, runs wait, retry, stop."""
 
 import json
 import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from pipeline import control, outcome, sessions, settings
-from pipeline.cli import follow
+from pipeline.cli import follow, summary
+from pipeline.cli.report import command
 from pipeline.control import execution_id
 from pipeline.settings import Settings
 
 LATEST = 20
 
 
-def list_all(everything: bool, as_json: bool) -> None:
-    config = settings.load("local")
-    with sessions.connect(config, sessions.state_folder()) as clients:
-        absent = clients.sagemaker.exceptions.ResourceNotFound
-        pages = clients.sagemaker.get_paginator("list_pipeline_executions").paginate(
-            PipelineName=config.pipeline, SortBy="CreationTime", SortOrder="Descending"
-        )
-        try:
-            found = [summary for page in pages for summary in page["PipelineExecutionSummaries"]]
-        except absent:
-            found = []
+def list_all(environment: str, flags: Mapping[str, Any], everything: bool, as_json: bool) -> None:
+    with _connected(environment, flags) as (clients, config):
+        found = list(control.executions(clients.sagemaker, config.pipeline))
         shown = found if everything or as_json else found[:LATEST]
-        rows = [_row(clients, summary) for summary in shown]
+        rows = [_row(clients, each) for each in shown]
     if as_json:
         print(json.dumps([{**row, "started": row["started"].isoformat()} for row in rows], indent=1))
         return
     if not rows:
-        print("no executions yet; start one with: python -m pipeline.run --local")
+        how = "--local" if environment == "local" else f"--env {environment} --upsert --start --wait"
+        print(f"no executions yet; start one with: python -m pipeline.run {how}")
         return
     print(f"{'execution':<12}  {'started':<19}  {'status':<9}  accuracy  version  reason")
     for row in rows:
@@ -39,47 +36,71 @@ def list_all(everything: bool, as_json: bool) -> None:
             f"{row['model_package_version'] or '-':<7}  {row['failure_reason'] or ''}".rstrip()
         )
     if len(found) > len(rows):
-        print(f"and {len(found) - len(rows):,} more; see: python -m pipeline runs list --all")
+        print(f"and {len(found) - len(rows):,} more; see: {command(environment, 'runs', 'list', '--all')}")
 
 
-def _row(clients: sessions.Clients, summary: dict[str, Any]) -> dict[str, Any]:
-    accuracy, version = outcome.headline(clients, summary["PipelineExecutionArn"])
+def _row(clients: sessions.Clients, execution: dict[str, Any]) -> dict[str, Any]:
+    accuracy, version = outcome.headline(clients, execution["PipelineExecutionArn"])
     return {
-        "execution": execution_id(summary["PipelineExecutionArn"]),
-        "status": summary["PipelineExecutionStatus"],
-        "started": summary["StartTime"].astimezone().replace(microsecond=0),
+        "execution": execution_id(execution["PipelineExecutionArn"]),
+        "status": execution["PipelineExecutionStatus"],
+        "started": execution["StartTime"].astimezone().replace(microsecond=0),
         "accuracy": accuracy,
         "model_package_version": version,
-        "failure_reason": summary.get("PipelineExecutionFailureReason"),
+        "failure_reason": execution.get("PipelineExecutionFailureReason"),
     }
 
 
-def show(execution: str, as_json: bool) -> None:
-    config, home = settings.load("local"), sessions.state_folder()
-    with sessions.connect(config, home) as clients:
-        result = outcome.of(clients, _arn(config, execution))
+def show(environment: str, flags: Mapping[str, Any], execution: str, as_json: bool) -> None:
+    with _connected(environment, flags) as (clients, config):
+        result = outcome.of(clients, _arn(clients, config, execution))
     if as_json:
         print(result.as_json())
     else:
-        follow.show(result, home, sys.stdout)
+        follow.show(result, config, sys.stdout)
 
 
-def retry(execution: str, as_json: bool, timeout: float) -> int:
-    config, home = settings.load("local"), sessions.state_folder()
-    with sessions.connect(config, home) as clients:
-        arn = _arn(config, execution)
+def wait(
+    environment: str,
+    flags: Mapping[str, Any],
+    execution: str,
+    as_json: bool,
+    timeout: float,
+    summary_file: Path | None,
+) -> int:
+    summary.check(summary_file)
+    with _connected(environment, flags) as (clients, config):
+        arn = _arn(clients, config, execution)
+        return follow.follow(clients, arn, config, as_json, timeout, summary=summary_file)
+
+
+def retry(
+    environment: str,
+    flags: Mapping[str, Any],
+    execution: str,
+    as_json: bool,
+    timeout: float,
+    summary_file: Path | None,
+) -> int:
+    summary.check(summary_file)
+    with _connected(environment, flags) as (clients, config):
+        arn = _arn(clients, config, execution)
         done = control.retry(clients, arn)
-        return follow.follow(clients, arn, config, home, as_json, timeout, done)
+        return follow.follow(clients, arn, config, as_json, timeout, done, summary_file)
 
 
-def stop(execution: str) -> None:
-    config = settings.load("local")
-    with sessions.connect(config, sessions.state_folder()) as clients:
-        control.stop(clients.sagemaker, _arn(config, execution))
+def stop(environment: str, flags: Mapping[str, Any], execution: str) -> None:
+    with _connected(environment, flags) as (clients, config):
+        control.stop(clients.sagemaker, _arn(clients, config, execution))
     print(f"{execution} is stopping")
 
 
-def _arn(config: Settings, execution: str) -> str:
-    return (
-        f"arn:aws:sagemaker:{config.region}:{config.account}:pipeline/{config.pipeline}/execution/{execution}"
-    )
+@contextmanager
+def _connected(environment: str, flags: Mapping[str, Any]) -> Iterator[tuple[sessions.Clients, Settings]]:
+    config = settings.load(environment, flags)
+    with sessions.connect(config, sessions.state_folder()) as clients:
+        yield clients, config
+
+
+def _arn(clients: sessions.Clients, config: Settings, execution: str) -> str:
+    return control.arn_of(clients.sagemaker, config.pipeline, execution)

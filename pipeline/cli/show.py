@@ -1,21 +1,37 @@
-"""show: the compiled definition as text, and as a Mermaid diagram. In the order written: small diffs."""
+"""show: the compiled definition, as text or as a Mermaid diagram. In the order written: small diffs."""
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from pipeline import code_bundle, definition, parameters, settings
+from pipeline import code_bundle, compiled, parameters, sessions, settings
 from pipeline.dag import Definition, Step
+from pipeline.settings import Settings
 
 
-def text(graph: Definition) -> Iterator[str]:
+def show(environment: str, flags: Mapping[str, Any], as_mermaid: bool, as_json: bool) -> None:
+    config = settings.load(environment, flags)
+    written = definition_of(config)
+    graph = Definition.parse(written)
+    for line in [written] if as_json else mermaid(graph) if as_mermaid else text(graph, config):
+        print(line)
+
+
+def definition_of(config: Settings) -> str:
+    code = {script: bundle.uri(config.root) for script, bundle in code_bundle.bundles().items()}
+    return compiled.load(config, code, sessions.state_folder())
+
+
+def text(graph: Definition, config: Settings) -> Iterator[str]:
     for name in graph.order():
         step = graph.steps[name]
         after = ", ".join(sorted(graph.dependencies[name])) or "the start"
         yield f"{name}  [{step.type}]  after {after}{_condition(step)}"
         yield textwrap.indent(step.body.get("Description", ""), "    ")
     yield ""
-    yield "Parameters (python -m pipeline.run --local --set NAME=VALUE):"
-    table = parameters.table(settings.load("local")).values()
+    where = "--local" if config.environment == "local" else f"--env {config.environment} --start"
+    yield f"Parameters (python -m pipeline.run {where} --set NAME=VALUE):"
+    table = [each for each in parameters.table(config).values() if not each.set_by_run]
     width = max(len(parameter.name) for parameter in table)
     for parameter in table:
         span = f"  [{parameter.range()}]" if parameter.range() else ""
@@ -38,9 +54,3 @@ def mermaid(graph: Definition) -> Iterator[str]:
 
 def _condition(step: Step) -> str:
     return f", if {'yes' if step.branch.outcome else 'no'}" if step.branch else ""
-
-
-def compiled() -> Definition:
-    config = settings.load("local")
-    code = {script: bundle.uri(config.root) for script, bundle in code_bundle.bundles().items()}
-    return Definition.parse(definition.compile(config, code))

@@ -2,13 +2,16 @@
 
 import pytest
 
+from pipeline import settings
 from pipeline.cli import show
 from pipeline.dag import Definition
+
+CONFIG = settings.load("local", variables={})
 
 
 @pytest.fixture(scope="module")
 def graph() -> Definition:
-    return show.compiled()
+    return Definition.parse(show.definition_of(CONFIG))
 
 
 def test_the_diagram_has_every_step_and_says_which_branch_is_which(graph: Definition) -> None:
@@ -23,7 +26,7 @@ def test_the_diagram_has_every_step_and_says_which_branch_is_which(graph: Defini
 def test_the_text_has_the_steps_in_order_with_their_descriptions_and_every_parameter(
     graph: Definition,
 ) -> None:
-    text = "\n".join(show.text(graph))
+    text = "\n".join(show.text(graph, CONFIG))
     places = [
         text.index(f"{name}  [") for name in ("Preprocess", "Train", "Predict", "Evaluate", "AccuracyGate")
     ]
