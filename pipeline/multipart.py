@@ -18,19 +18,19 @@ from pipeline.uploads import File, Progress
 
 PART = 8 << 20  # bytes; S3 takes parts of 5 MiB to 5 GiB, the last one may be smaller, and 10,000 of them
 MAX_PARTS = 10_000
-WORKERS = 4  # requests at once: a few fill a network, and their parts are what is held in memory
+PARTS_AT_ONCE = 4  # they fill a network, and are what is held in memory
 
 T = TypeVar("T")
 R = TypeVar("R")
 
 
-def in_parallel(function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+def in_parallel(function: Callable[[T], R], items: Iterable[T], workers: int) -> Iterator[R]:
     """The results in order. Items are taken as there is room to work on them: a failure, or Ctrl-C, waits
     only for the few that have begun."""
-    with ThreadPoolExecutor(WORKERS) as pool:
+    with ThreadPoolExecutor(workers) as pool:
         running: deque[Future[R]] = deque()
         for item in items:
-            if len(running) == WORKERS:
+            if len(running) == workers:
                 yield running.popleft().result()
             running.append(pool.submit(function, item))
         while running:
@@ -88,7 +88,8 @@ def _parts(
             part = client.upload_part(**upload, PartNumber=number, Body=block, ChecksumSHA256=expected)
         return len(block), {"PartNumber": number, "ETag": part["ETag"], "ChecksumSHA256": expected}
 
-    for sent, part in in_parallel(send, enumerate(file.blocks(part_size(file.size)), start=1)):
+    numbered_blocks = enumerate(file.blocks(part_size(file.size)), start=1)
+    for sent, part in in_parallel(send, numbered_blocks, PARTS_AT_ONCE):
         progress(sent)
         yield part
 

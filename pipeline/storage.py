@@ -21,6 +21,7 @@ from pipeline.errors import ObjectNotFound, UsageError
 from pipeline.uploads import File, Progress, nothing
 
 INCOMING = ".incoming"  # no bucket: a name beside them for what is not yet published
+FILES_AT_ONCE = 10  # as many connections as a client keeps
 
 _URI = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(?:/(.*))?", re.DOTALL)
 
@@ -167,8 +168,9 @@ class S3Storage:
             )
             return file.size
 
-        for size in multipart.in_parallel(put, (file for file in files if file.size <= multipart.PART)):
-            progress(size)
+        small = [file for file in files if file.size <= multipart.PART]
+        for sent in multipart.in_parallel(put, small, FILES_AT_ONCE):
+            progress(sent)
         for file in files:
             if file.size > multipart.PART:
                 self._send(file, f"{uri}/{file.name}", progress)

@@ -19,7 +19,7 @@ from moto.server import ThreadedMotoServer
 from pipeline import multipart
 from pipeline.errors import FileChanged
 from pipeline.multipart import PART
-from pipeline.storage import S3Storage
+from pipeline.storage import FILES_AT_ONCE, S3Storage
 from pipeline.uploads import File
 from shared import ROOT
 
@@ -274,7 +274,7 @@ def test_small_files_are_sent_at_once_and_a_failure_begins_no_more(
     recorded.calls.clear()
     with pytest.raises(FileChanged, match=r"cannot read \S+gone\.txt any more: No such file or directory"):
         recorded.storage().add([gone, *files], URI)
-    assert recorded.counts()["PutObject"] <= multipart.WORKERS
+    assert recorded.counts()["PutObject"] <= FILES_AT_ONCE
 
 
 @pytest.mark.parametrize(
