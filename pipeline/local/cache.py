@@ -1,9 +1,9 @@
 """Step caching: when a job's result of an earlier execution stands, and, when none does, what changed.
 
-The key is what AWS documents as "default cache key attributes by pipeline step type", with one difference
-that helps: an input counts by its content rather than by its URI, and a transform's model by what it was made
-of. (On AWS a transform after CreateModel always misses, because the model's name is new:
-sagemaker-python-sdk#3392.) Looking costs one pass over the inputs, to hash them.
+The key is what AWS documents (cache_keys.py), with one difference that helps: an input counts by its content
+rather than by its URI, and a transform's model by what it was made of. (On AWS a transform after CreateModel
+always misses, because the model's name is new: sagemaker-python-sdk#3392.) Looking costs one pass over the
+inputs, to hash them.
 """
 
 import hashlib
@@ -15,23 +15,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from pipeline import durations
+from pipeline import cache_keys, durations
 from pipeline.dag import Step
 from pipeline.errors import ObjectNotFound
 from pipeline.local.store import Document, Store
 from pipeline.storage import FolderStorage
 
-_KEY_MEMBERS = {
-    "Processing": ("AppSpecification", "Environment", "ProcessingInputs"),
-    "Training": (
-        "AlgorithmSpecification",
-        "CheckpointConfig",
-        "Environment",
-        "HyperParameters",
-        "InputDataConfig",
-    ),
-    "Transform": ("ModelName", "Environment", "DataProcessing", "TransformInput"),
-}
 _ENTRY = "CacheEntry"
 MOST_CHANGES = 5  # named of a miss
 _INPUT = re.compile(r"(?:ProcessingInputs|InputDataConfig|TransformInput)(?:\[(.+?)\])?\..*S3Uri")
@@ -56,7 +45,7 @@ class Cache:
     def look(self, pipeline: str, step: Step, request: Document) -> Lookup | None:
         """None for a step that is not to be cached."""
         config = step.body.get("CacheConfig") or {}
-        if step.type not in _KEY_MEMBERS or not config.get("Enabled"):
+        if not cache_keys.is_cached(step.type, step.body):
             return None
         key = self._key(step.type, request)
         entry = self._store.get(_ENTRY, _name(pipeline, step.name, key))
@@ -85,7 +74,7 @@ class Cache:
 
     def _key(self, kind: str, request: Document) -> dict[str, str]:
         """The key as a flat mapping, so that two keys can be compared member by member."""
-        members: Document = {member: request[member] for member in _KEY_MEMBERS[kind] if member in request}
+        members = cache_keys.key_of(kind, request)
         if "ModelName" in members:
             container = self._container_of(members.pop("ModelName"))
             members["Model"] = {**container, "ModelDataUrl": self._content(container["ModelDataUrl"])}

@@ -1,0 +1,181 @@
+"""What differs between two definitions, part by part and path by path, as a person reads it.
+
+Expressions are shown as what they mean ("s3://bucket/{Execution.PipelineExecutionId}/Train"). The items of a
+list go by their names where they have any, so that an item put in front changes one line and not all. Order
+alone is no difference here; the plan says so where it is all there is.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from pipeline.dag import Definition, Step
+
+# In a list of AWS's, what the items are called by.
+NAMES = ("Name", "InputName", "OutputName", "ChannelName", "MetricName", "PropertyFileName", "ParameterName")
+_EXPRESSIONS = ("Get", "Std:Join", "Std:JsonGet")
+
+
+@dataclass(frozen=True)
+class Change:
+    """A value at a path. Without `before` it is new, without `after` it goes."""
+
+    path: str
+    before: str | None
+    after: str | None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A parameter or a step that differs."""
+
+    name: str
+    kind: str  # its type
+    action: Literal["add", "remove", "change"]
+    changes: tuple[Change, ...]
+    description: str = ""
+
+
+def parameters(old: Definition, new: Definition) -> tuple[Part, ...]:
+    return _parts(
+        {name: (body.get("Type", ""), "", body) for name, body in old.parameters.items()},
+        {name: (body.get("Type", ""), "", body) for name, body in new.parameters.items()},
+    )
+
+
+def steps(old: Definition, new: Definition) -> tuple[Part, ...]:
+    """In the order of the new definition; what is gone comes last."""
+    return _parts(
+        {name: _step(step) for name, step in old.steps.items()},
+        {name: _step(step) for name, step in new.steps.items()},
+    )
+
+
+def rest(old: Definition, new: Definition) -> tuple[Change, ...]:
+    """Of what is neither parameter nor step: Version, Metadata …"""
+    return changes(*({**each.body, "Parameters": None, "Steps": None} for each in (old, new)))
+
+
+_Described = tuple[str, str, Mapping[str, Any]]  # type, description, content
+
+
+def _step(step: Step) -> _Described:
+    body = {key: value for key, value in step.body.items() if key not in ("Name", "Arguments")}
+    branch = step.branch and f"{step.branch.condition} is {str(step.branch.outcome).lower()}"
+    content = {**step.arguments, **body, "runs if": branch}
+    return step.type, step.body.get("DisplayName", ""), content
+
+
+def _parts(old: Mapping[str, _Described], new: Mapping[str, _Described]) -> tuple[Part, ...]:
+    found = []
+    for name, (kind, description, content) in new.items():
+        differs = changes(old[name][2] if name in old else {}, content)
+        if name not in old:
+            found.append(Part(name, kind, "add", differs, description))
+        elif differs:
+            found.append(Part(name, kind, "change", differs, description))
+    for name, (kind, description, content) in old.items():
+        if name not in new:
+            found.append(Part(name, kind, "remove", changes(content, {}), description))
+    return tuple(found)
+
+
+def changes(old: Any, new: Any) -> tuple[Change, ...]:
+    """changes({"HyperParameters": {"epochs": "2"}}, {"HyperParameters": {"epochs": "3"}}) ->
+    (Change("HyperParameters.epochs", "2", "3"),)
+    """
+    before, after = dict(leaves(old)), dict(leaves(new))
+    return tuple(
+        _change(path, before, after)
+        for path in [*after, *(path for path in before if path not in after)]
+        if path not in before or path not in after or not same(before[path], after[path])
+    )
+
+
+def _change(path: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Change:
+    shown = [readable(side[path]) if path in side else None for side in (before, after)]
+    if shown[0] == shown[1]:  # "3" became 3
+        shown = [json.dumps(side[path]) for side in (before, after)]
+    return Change(path, *shown)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Equal, and of the same types: 1, 1.0 and true are three values."""
+    return json.dumps(one, sort_keys=True) == json.dumps(other, sort_keys=True)
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value with its path. An expression is one value, and so is a list of values."""
+    if isinstance(value, dict) and value and not is_expression(value):
+        for key, item in value.items():
+            yield from leaves(item, f"{path}.{key}" if path else key)
+    elif isinstance(value, list) and (items := _named(value)):
+        for name, item in items.items():
+            yield from leaves(item, f"{path}[{name}]")
+    elif value is not None:
+        yield path, value
+
+
+def _named(items: list[Any]) -> dict[str, Any] | None:
+    """The items by their names, else by their places; None for plain values, which are read together."""
+    if any(isinstance(item, str) and item.startswith("--") for item in items):
+        return _options(items)
+    if not all(isinstance(item, dict) and not is_expression(item) for item in items):
+        return None
+    if all(set(item) == {"Key", "Value"} for item in items):  # tags
+        named = {str(item["Key"]): item["Value"] for item in items}
+    else:
+        member = next((name for name in NAMES if all(name in item for item in items)), "")
+        named = {
+            str(item.get(member, place)): {key: each for key, each in item.items() if key != member} or item
+            for place, item in enumerate(items)
+        }
+    return named if len(named) == len(items) else {str(place): item for place, item in enumerate(items)}
+
+
+def _options(items: list[Any]) -> dict[str, Any] | None:
+    """["--seed", "1", "--fast"] -> {"--seed": "1", "--fast": True}"""
+    found: dict[str, Any] = {}
+    option = ""
+    for item in items:
+        if isinstance(item, str) and item.startswith("--"):
+            if item in found:
+                return None
+            option = item
+            found[option] = True
+        elif option and found[option] is True:
+            found[option] = item
+        else:
+            return None
+    return found
+
+
+def is_expression(value: Any) -> bool:
+    return isinstance(value, dict) and len(value) == 1 and next(iter(value)) in _EXPRESSIONS
+
+
+def readable(value: Any) -> str:
+    """{"Std:Join": {"On": "/", "Values": ["s3://b", {"Get": "Parameters.Folder"}]}} -> s3://b/{Parameters.Folder}
+
+    On one line, and without a character that a terminal would obey.
+    """
+    return "".join(
+        each if each.isprintable() else each.encode("unicode_escape").decode() for each in _text(value)
+    )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return value or '""'
+    if isinstance(value, list):
+        return f"[{', '.join(map(_text, value))}]"
+    if not is_expression(value):
+        return json.dumps(value)
+    ((kind, body),) = value.items()
+    if kind == "Get":
+        return f"{{{body}}}"
+    if kind == "Std:Join":
+        return str(body.get("On", "")).join(_text(item) if item != "" else "" for item in body["Values"])
+    at = body.get("PropertyFile", body.get("S3Uri"))
+    return f"{{{_text(at).strip('{}')}: {body['Path']}}}"
