@@ -67,6 +67,10 @@ class Registry:
             "instance_type": "ml.m5.large",
             "instance_count": 1,
             "role_arn": "arn:aws:iam::000000000000:role/Endpoint",
+            "volume_kms_key": "alias/disks",
+            "subnets": "subnet-0a",
+            "security_groups": "sg-0b",
+            "tags": "project=sentiment",
             "allow_older": allow_older,
         }
         return deploy.deploy(self.sagemaker, self.runtime, event)["status"]
