@@ -1,35 +1,144 @@
-"""What a run costs, at most and as the last one did, from the small price table in config/prices.yaml.
+"""What a run costs: like the last one, and if each job took all the time it may.
 
-Only prices that a named public source gives are in the table. What it does not hold is unknown (None), never
-guessed; the prices are on demand, so that for spot training they are the ceiling.
+The prices are those of config/prices.yaml, a small table of figures that AWS's price list gives. What it does
+not hold is unknown (None), never guessed from a similar instance, another use or another region.
 """
 
-from collections.abc import Mapping
+import datetime
+import math
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal, NamedTuple
 
-from pipeline.settings import Settings
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pipeline import settings_sources
+from pipeline.errors import SettingsError
+from pipeline.settings import CONFIG, Settings
+
+TABLE = CONFIG / "prices.yaml"
+HOUR = 3600
+
+Use = Literal["processing", "training", "transform", "endpoint"]
+Prices = dict[str, Annotated[float, Field(gt=0)]]  # instance type -> $ an hour
+
+
+class PriceTable(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    region: str
+    date: datetime.date  # no figure is older
+    source: str
+    processing: Prices
+    training: Prices
+    transform: Prices
+    endpoint: Prices
+
+    def per_hour(self, use: Use, instance_type: str, region: str) -> float | None:
+        prices: Prices = getattr(self, use)
+        return prices.get(instance_type) if region == self.region else None
 
 
 @dataclass(frozen=True)
 class Row:
-    step: str
+    """A job step; $ and seconds. None: not known."""
+
+    name: str
     instance_type: str
-    hourly: float | None  # $
-    last_seconds: float | None  # of the last run
-    most_seconds: float | None  # its limit
-    last: float | None  # $ for last_seconds
-    most: float | None  # $ for most_seconds
+    price_per_hour: float | None
+    seconds: float | None  # of the last run
+    most_seconds: float | None  # that it may run and be billed; None: SageMaker sets no limit
+    cost: float | None  # of a run like the last
+    most: float | None
 
 
 @dataclass(frozen=True)
 class Estimate:
     rows: tuple[Row, ...]
-    last: float | None  # $ of a run like the last one; None if any job's is unknown
-    most: float | None  # $ of a run in which each job reaches its limit; None if any is unknown
-    endpoint_hourly: float | None  # $, of all instances
-    note: str  # date, region, and what the figures leave out
+    total: float | None  # of a run like the last; None where a job's cost is not known
+    most: float | None  # if each job with a time limit reaches it; None where a price is not known
+    endpoint_per_hour: float | None  # of all its instances, for as long as it is there
+    note: str  # where the prices are from, and what they leave out
 
 
-def estimate(settings: Settings, seconds: Mapping[str, float]) -> Estimate:
-    """seconds: of each job step in the last execution, {"Train": 95.2}; a step that it lacks is unknown."""
-    raise NotImplementedError
+class Job(NamedTuple):
+    step: str
+    use: Use
+    instance_type: str
+    most_seconds: int | None  # that it may run, and be billed for
+
+
+def estimate(settings: Settings, seconds: Mapping[str, float], table: Path = TABLE) -> Estimate:
+    """seconds: how long each job step took in the last execution, {"Train": 95.2}; not all need be there."""
+    prices = load(table)
+    jobs = _jobs(settings)
+    rows = tuple(
+        _row(job, prices.per_hour(job.use, job.instance_type, settings.region), seconds) for job in jobs
+    )
+    endpoint = prices.per_hour("endpoint", settings.endpoint_instance_type, settings.region)
+    return Estimate(
+        rows=rows,
+        total=_sum(row.cost for row in rows),
+        most=_sum(row.most for row in rows if row.most_seconds is not None),
+        endpoint_per_hour=None if endpoint is None else endpoint * settings.endpoint_instance_count,
+        note="; ".join(_notes(settings, prices, jobs)),
+    )
+
+
+def load(path: Path = TABLE) -> PriceTable:
+    try:
+        return PriceTable(**settings_sources.mapping(path))
+    except ValidationError as error:
+        faults = "; ".join(f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors())
+        raise SettingsError(f"{path}: {faults}") from error
+
+
+def _jobs(settings: Settings) -> list[Job]:
+    processing = (settings.processing_instance_type, settings.processing_max_seconds)
+    training_seconds = (
+        settings.training_max_seconds + settings.keep_alive_seconds
+    )  # a warm pool is billed too
+    return [
+        Job("Preprocess", "processing", *processing),
+        Job("Train", "training", settings.training_instance_type, training_seconds),
+        Job("Predict", "transform", settings.transform_instance_type, None),  # has no limit that could be set
+        Job("Evaluate", "processing", *processing),
+    ]
+
+
+def _row(job: Job, price: float | None, seconds: Mapping[str, float]) -> Row:
+    taken = seconds.get(job.step)
+    return Row(
+        name=job.step,
+        instance_type=job.instance_type,
+        price_per_hour=price,
+        seconds=taken,
+        most_seconds=job.most_seconds,
+        cost=_cost(price, taken),
+        most=_cost(price, job.most_seconds),
+    )
+
+
+def _cost(price: float | None, seconds: float | None) -> float | None:
+    return None if price is None or seconds is None else price * seconds / HOUR
+
+
+def _sum(costs: Iterable[float | None]) -> float | None:
+    known = list(costs)
+    return None if None in known else math.fsum(cost for cost in known if cost is not None)
+
+
+def _notes(settings: Settings, prices: PriceTable, jobs: Iterable[Job]) -> Iterator[str]:
+    if settings.region != prices.region:
+        yield f"no price is known of {settings.region}: config/prices.yaml has those of {prices.region}"
+        return
+    yield f"on-demand prices of {prices.region}, of {prices.date} or later (config/prices.yaml)"
+    wanted = {job.use: job.instance_type for job in jobs} | {"endpoint": settings.endpoint_instance_type}
+    for use, instance_type in wanted.items():
+        if prices.per_hour(use, instance_type, settings.region) is None:
+            yield f"the {use} price of {instance_type} is not known"
+    if settings.spot:
+        yield "spot training costs less"
+    yield "the limit of Predict is not known: a transform job has none"
+    yield "storage, requests and further tries of a job come on top"

@@ -50,8 +50,12 @@ def _listed(value: object) -> object:
 
 def _paired(value: object) -> object:
     """A variable holds pairs as "team=search,stage=lab"."""
-    pairs = _listed(value)
-    return dict(pair.partition("=")[::2] for pair in pairs) if isinstance(pairs, list) else value
+    if not isinstance(value, str):
+        return value
+    pairs = [pair.strip() for pair in value.split(",") if pair.strip()]
+    if wrong := [pair for pair in pairs if "=" not in pair]:
+        raise ValueError(f"{wrong[0]!r} is no key=value")
+    return dict(pair.split("=", 1) for pair in pairs)
 
 
 def _not_own(tags: dict[str, str]) -> dict[str, str]:
