@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: install run test lint bench lock clean
+.PHONY: install run test lint bench stack lock clean
 .DEFAULT_GOAL := run
 
 install: $(VENV)/installed
@@ -26,6 +26,15 @@ lint: install
 
 bench: install
 	$(PY) -m benchmarks.local_run
+	$(PY) -m benchmarks.plan
+
+stack: .cache/stack.yaml
+	@echo "$<: infra/roles.yaml with steps/deploy.py in it, for: aws cloudformation deploy"
+
+.cache/stack.yaml: infra/roles.yaml steps/deploy.py
+	@mkdir -p .cache
+	sed 's/^./          &/' steps/deploy.py > .cache/deploy.txt
+	sed '/# steps.deploy.py:/r .cache/deploy.txt' infra/roles.yaml > $@
 
 lock:
 	$(PYTHON) -m venv .cache/lock
