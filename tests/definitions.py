@@ -6,9 +6,8 @@ from typing import Any
 from pipeline import definition, settings
 from pipeline.code_bundle import SCRIPTS
 from pipeline.settings import Settings
-from shared import ROOT
 
-ENVIRONMENTS = sorted(file.stem for file in (ROOT / "config").glob("*.yaml") if file.stem != "prices")
+ENVIRONMENTS = settings.environments()
 # Placeholders for the hashes: a changed step is no change of the definition's shape.
 CODE = {script: f"s3://code-bucket/code/sha256-of-{script}" for script in SCRIPTS}
 
