@@ -22,9 +22,16 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("path", sorted(settings.CONFIG.glob("*.yaml")), ids=lambda path: path.stem)
-def test_the_shipped_files_are_valid(path: Path) -> None:
-    assert settings.load(path.stem, variables={}).environment == path.stem
+@pytest.mark.parametrize("environment", settings.environments())
+def test_the_shipped_files_are_valid(environment: str) -> None:
+    assert settings.load(environment, variables={}).environment == environment
+
+
+def test_the_price_table_is_no_environment(config: Path) -> None:
+    (config / "prices.yaml").write_text("region: us-east-1\n")
+    assert settings.environments() == ["lab"]
+    with pytest.raises(SettingsError, match="no environment 'prices'"):
+        settings.load("prices", variables={})
 
 
 @pytest.mark.parametrize(
@@ -89,6 +96,105 @@ def test_a_file_that_is_no_mapping_is_refused(config: Path, content: str) -> Non
         settings.load("lab", variables={})
 
 
-def test_an_unknown_environment_is_told_which_there_are(config: Path) -> None:
-    with pytest.raises(SettingsError, match="no environment 'prd'.*there is lab"):
-        settings.load("prd", variables={})
+@pytest.mark.parametrize("environment", ["prd", "../config/lab", ""])
+def test_an_unknown_environment_is_told_which_there_are(config: Path, environment: str) -> None:
+    with pytest.raises(SettingsError, match=f"no environment '{environment}'; there is lab"):
+        settings.load(environment, variables={})
+
+
+def test_each_value_is_traced_to_where_it_was_set(config: Path) -> None:
+    loaded = settings.trace("lab", {"spot": "true"}, {"SENTIMENT_REGION": "eu-west-1"})
+    assert {key: loaded.origins[key] for key in ("environment", "bucket", "region", "spot", "prefix")} == {
+        "environment": "config/lab.yaml",
+        "bucket": "config/lab.yaml",
+        "region": "SENTIMENT_REGION",
+        "spot": "the flags",
+        "prefix": "default",
+    }
+    assert loaded.origins.keys() == settings.Settings.model_fields.keys()
+
+
+def test_an_empty_variable_sets_nothing(config: Path) -> None:
+    loaded = settings.trace("lab", variables={"SENTIMENT_BUCKET": "", settings.CHOICE: "prod"})
+    assert (loaded.settings.bucket, loaded.settings.environment) == ("from-file", "lab")
+
+
+def test_a_text_names_the_account_region_and_environment(config: Path) -> None:
+    flags = {"bucket": "b-{environment}-{account}", "tags": {"where": "{region}"}, "account": "210987654321"}
+    found = settings.load("lab", flags, {"SENTIMENT_REGION": "eu-west-1"})
+    assert (found.bucket, found.tags) == ("b-lab-210987654321", {"where": "eu-west-1"})
+
+
+def test_a_text_names_the_region_that_is_the_default(config: Path) -> None:
+    assert settings.load("lab", {"bucket": "b-{region}"}, variables={}).bucket == "b-us-east-1"
+
+
+def test_a_placeholder_that_there_is_not_is_named(config: Path) -> None:
+    with pytest.raises(
+        SettingsError, match=r"^the flags: serving_image = '\{acount\}\.dkr': there is no \{acount\}"
+    ):
+        settings.load("lab", {"serving_image": "{acount}.dkr"}, variables={})
+
+
+@pytest.mark.parametrize(
+    ("flags", "key", "value"),
+    [
+        ({"subnets": "a, b", "security_groups": "c"}, "subnets", ("a", "b")),
+        ({"subnets": ["a"], "security_groups": ["c"]}, "subnets", ("a",)),
+        ({"tags": "team=search, stage=lab"}, "tags", {"team": "search", "stage": "lab"}),
+        ({"tags": "formula=a=b"}, "tags", {"formula": "a=b"}),
+        ({"tags": {"team": "search"}}, "tags", {"team": "search"}),
+    ],
+)
+def test_lists_and_pairs_are_read_from_a_file_or_from_a_text(
+    config: Path, flags: dict[str, object], key: str, value: object
+) -> None:
+    assert getattr(settings.load("lab", flags, variables={}), key) == value
+
+
+def test_the_tags_say_whose_they_are(config: Path) -> None:
+    found = settings.load("lab", {"tags": "team=search", "pipeline": "mine"}, variables={})
+    assert found.all_tags == {"team": "search", "project": "mine", "environment": "lab"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ({"tags": "project=x"}, "tags = 'project=x': project: the pipeline sets that tag itself"),
+        ({"tags": "team"}, "tags = 'team': 'team' is no key=value"),
+        ({"tags": {"a,b": "c"}}, "tags = 'a,b': "),
+        ({"account": 123456789012}, "account = 123456789012: .*; put it in quotes"),
+        ({"region": "us-east"}, "region = 'us-east': "),
+        ({"input_data": "reviews.csv"}, "input_data = 'reviews.csv': "),
+        ({"pipeline": "p" * 83}, "pipeline = 'ppp.*at most 82"),
+        ({"endpoint": "e" * 64}, "endpoint = 'eee.*at most 63"),
+        ({"accuracy_threshold": "nan"}, "accuracy_threshold = 'nan': "),
+        ({"subnets": "a"}, "the settings of lab: subnets and security_groups belong together"),
+        (
+            {"spot": True, "keep_alive_seconds": 60},
+            "the settings of lab: spot and keep_alive_seconds exclude",
+        ),
+        (
+            {"spot": True, "spot_max_wait_seconds": 100, "training_max_seconds": 200},
+            r"spot_max_wait_seconds \(100\) is less than training_max_seconds \(200\)",
+        ),
+    ],
+)
+def test_a_value_that_cannot_be_is_refused_with_the_reason(
+    config: Path, flags: dict[str, object], message: str
+) -> None:
+    with pytest.raises(SettingsError, match=message):
+        settings.load("lab", flags, variables={})
+
+
+def test_all_mistakes_are_told_at_once(config: Path) -> None:
+    with pytest.raises(SettingsError, match=r"(?s)bucket.*\n.*accuracy_threshold"):
+        settings.load("lab", {"bucket": "B", "accuracy_threshold": 2}, variables={})
+
+
+def test_what_follows_from_the_settings(config: Path) -> None:
+    roles = dict.fromkeys(("pipeline_role", "job_role", "endpoint_role"), ROLE.replace("aws", "aws-cn"))
+    found = settings.load("lab", {**roles, "region": "cn-north-1"}, variables={})
+    assert found.partition == "aws-cn"
+    assert found.root == "s3://from-file/sentiment"
+    assert found.deploy_function_arn == "arn:aws-cn:lambda:cn-north-1:123456789012:function:sentiment-deploy"
