@@ -89,8 +89,8 @@ def _asked_to_stop() -> bool:
     """Nobody is asked without a terminal. A second Ctrl-C means no, as Enter does."""
     if not sys.stdin.isatty():
         return False
-    print("stop the execution? [y/N] ", end="", file=sys.stderr, flush=True)
     try:
+        print("stop the execution? [y/N] ", end="", file=sys.stderr, flush=True)
         return sys.stdin.readline().strip().lower() in ("y", "yes")
     except KeyboardInterrupt:
         print(file=sys.stderr)
