@@ -78,6 +78,7 @@ def _pipeline(settings: Settings, code: Mapping[str, str]) -> "Pipeline":
     retries = [service_retries, shared.job_retries(settings)]
 
     def digest(script: str) -> str:
+        """The hash of what a script's jobs run: the last part of where it is published."""
         return code[script].rpartition("/")[2]
 
     def results(*parts: str) -> Join:

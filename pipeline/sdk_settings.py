@@ -1,4 +1,4 @@
-"""The settings as objects of the SageMaker SDK: what `definition.py` needs more than once, or could bury it.
+"""The settings as objects of the SageMaker SDK, so that `definition.py` shows the steps and not the settings.
 
 What is not set is None, and the SDK leaves it out of the request. Importing this imports the SDK, which takes
 3 s, so only the definition does, when it is compiled.
@@ -82,7 +82,7 @@ def processing_network(settings: Settings) -> NetworkConfig:
 
 
 def networking(settings: Settings) -> Networking:
-    """Of training and of models; these have no traffic between containers, and ignore that one."""
+    """Of training and of models, which have no traffic between containers and leave that member out."""
     return Networking(
         enable_network_isolation=settings.network_isolation,
         subnets=list(settings.subnets) or None,
