@@ -105,7 +105,11 @@ def _versions(
     body = {**above, **{name: table[name] for name in ("processors", "py_versions") if name in table}}
     if "repository" in table and "registries" in table:
         yield key, {**body, **table}
-    for name, inner in table.items():
+    versions = table.get("versions", {})
+    aliases = {
+        short: versions[full] for short, full in table.get("version_aliases", {}).items() if full in versions
+    }
+    for name, inner in {**table, **aliases}.items():
         if isinstance(inner, dict):
             yield from _versions(inner, name, body)
 
