@@ -58,9 +58,11 @@ def _paired(value: object) -> object:
     return dict(pair.split("=", 1) for pair in pairs)
 
 
-def _not_own(tags: dict[str, str]) -> dict[str, str]:
+def _free(tags: dict[str, str]) -> dict[str, str]:
     if taken := sorted(OWN_TAGS & tags.keys()):
         raise ValueError(f"{', '.join(taken)}: the pipeline sets that tag itself; choose another key")
+    if reserved := [key for key in tags if key.lower().startswith("aws:")]:
+        raise ValueError(f"{reserved[0]}: AWS keeps tags that begin with aws: to itself; choose another key")
     return tags
 
 
@@ -68,7 +70,7 @@ Listed = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 TagKey = Annotated[str, Field(pattern=r"^[\w .:/+@-]+$", max_length=128)]  # AWS takes "=" too; pairs do not
 TagValue = Annotated[str, Field(pattern=r"^[\w .:/=+@-]*$", max_length=256)]
 Tags = Annotated[
-    dict[TagKey, TagValue], BeforeValidator(_paired), AfterValidator(_not_own), Field(max_length=40)
+    dict[TagKey, TagValue], BeforeValidator(_paired), AfterValidator(_free), Field(max_length=40)
 ]
 
 

@@ -1,10 +1,12 @@
 """Settings: precedence, and what a mistake is told."""
 
+import json
 from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
 
+from definitions import compiled
 from pipeline import settings
 from pipeline.errors import SettingsError
 
@@ -157,10 +159,16 @@ def test_the_tags_say_whose_they_are(config: Path) -> None:
     assert found.all_tags == {"team": "search", "project": "mine", "environment": "lab"}
 
 
+def test_the_tags_that_nobody_may_set_are_those_that_the_definition_sets() -> None:
+    steps = json.loads(compiled("dev"))["Steps"]  # dev has no tags of its own
+    assert {tag["Key"] for step in steps for tag in step["Arguments"].get("Tags", [])} == settings.OWN_TAGS
+
+
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
         ({"tags": "project=x"}, "tags = 'project=x': project: the pipeline sets that tag itself"),
+        ({"tags": "AWS:team=x"}, "AWS:team: AWS keeps tags that begin with aws: to itself"),
         ({"tags": "team"}, "tags = 'team': 'team' is no key=value"),
         ({"tags": {"a,b": "c"}}, "tags = 'a,b': "),
         ({"account": 123456789012}, "account = 123456789012: .*; put it in quotes"),
