@@ -1,8 +1,7 @@
 """What differs between two definitions, part by part and path by path, as a person reads it.
 
 Expressions are shown as what they mean ("s3://bucket/{Execution.PipelineExecutionId}/Train"). The items of a
-list go by their names where they have any, so that an item put in front changes one line and not all. Order
-alone is no difference here; the plan says so where it is all there is.
+list go by their names where they have any, so that an item put in front changes one line and not all.
 """
 
 import json
@@ -37,27 +36,36 @@ class Part:
     description: str = ""
 
 
-def parameters(old: Definition, new: Definition) -> tuple[Part, ...]:
-    return _parts(
-        {name: (body.get("Type", ""), "", body) for name, body in old.parameters.items()},
-        {name: (body.get("Type", ""), "", body) for name, body in new.parameters.items()},
+@dataclass(frozen=True)
+class Difference:
+    """Steps and parameters in the order of the new definition; what is gone comes last."""
+
+    parameters: tuple[Part, ...]
+    steps: tuple[Part, ...]
+    rest: tuple[Change, ...]  # of what is neither: Version, Metadata …; or the order, where that is all
+
+    def __bool__(self) -> bool:
+        return bool(self.parameters or self.steps or self.rest)
+
+
+def between(old: Definition, new: Definition) -> Difference:
+    """No difference is found exactly where the two are the same JSON."""
+    parameters = _parts(
+        *({name: _parameter(body) for name, body in each.parameters.items()} for each in (old, new))
     )
-
-
-def steps(old: Definition, new: Definition) -> tuple[Part, ...]:
-    """In the order of the new definition; what is gone comes last."""
-    return _parts(
-        {name: _step(step) for name, step in old.steps.items()},
-        {name: _step(step) for name, step in new.steps.items()},
-    )
-
-
-def rest(old: Definition, new: Definition) -> tuple[Change, ...]:
-    """Of what is neither parameter nor step: Version, Metadata …"""
-    return changes(*({**each.body, "Parameters": None, "Steps": None} for each in (old, new)))
+    steps = _parts(*({name: _step(step) for name, step in each.steps.items()} for each in (old, new)))
+    rest = changes(*({**each.body, "Parameters": None, "Steps": None} for each in (old, new)))
+    found = Difference(parameters, steps, rest)
+    if not found and not same(old.body, new.body):
+        return Difference((), (), (Change("definition", "as it is", "the same in another order"),))
+    return found
 
 
 _Described = tuple[str, str, Mapping[str, Any]]  # type, description, content
+
+
+def _parameter(body: Mapping[str, Any]) -> _Described:
+    return body.get("Type", ""), "", body
 
 
 def _step(step: Step) -> _Described:

@@ -1,0 +1,88 @@
+"""Carry a plan out: its uploads, then its calls, in its order and nothing else.
+
+Whatever is done stays done, and can be done again: a run that breaks off half-way is taken up by the same
+command, whose plan then holds the rest.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from botocore import xform_name
+from botocore.exceptions import BotoCoreError, ClientError
+
+from pipeline import aws_errors, diff, live
+from pipeline.dag import Definition
+from pipeline.errors import AwsRefused, DefinitionError, PipelineError
+from pipeline.plan import Call, Plan
+from pipeline.uploads import Progress, Upload, nothing
+
+Shown = Callable[[Upload], AbstractContextManager[Progress]]
+
+_SPOKEN = {
+    "CreateModelPackageGroup": "created the model package group",
+    "CreatePipeline": "created the pipeline",
+    "UpdatePipeline": "updated the pipeline",
+    "AddTags": "set its tags",
+    "DeleteTags": "removed tags",
+}
+
+
+@contextmanager
+def unseen(upload: Upload) -> Iterator[Progress]:
+    yield nothing
+
+
+@dataclass(frozen=True)
+class Done:
+    steps: tuple[str, ...]  # "uploaded code of train.py", "updated the pipeline"; none: nothing was to do
+
+
+def execute(clients: Any, plan: Plan, progress: Shown = unseen) -> Done:
+    """Raises DefinitionError for a definition that SageMaker refuses, else AwsRefused; either says what was
+    done before."""
+    done: list[str] = []
+    try:
+        for upload in plan.uploads:
+            with progress(upload) as sent:
+                clients.storage.add(upload.files, upload.uri, sent)
+            done.append(f"uploaded {upload.what}")
+        for call in plan.calls:
+            _send(clients.sagemaker, call, plan)
+            done.append(_SPOKEN[call.operation])
+    except (ClientError, BotoCoreError) as error:
+        raise _broken_off(error, done) from error
+    return Done(tuple(done))
+
+
+def _send(sagemaker: Any, call: Call, plan: Plan) -> None:
+    try:
+        getattr(sagemaker, xform_name(call.operation))(**call.request)
+    except ClientError as error:
+        made = call.operation.startswith("Create") and "already exists" in error.response["Error"]["Message"]
+        if not made or (call.operation == "CreatePipeline" and not _as_planned(sagemaker, plan)):
+            raise
+
+
+def _as_planned(sagemaker: Any, plan: Plan) -> bool:
+    """Has another run, which was faster, made the very pipeline that was to be made?"""
+    found = live.read(sagemaker, plan.settings.pipeline)
+    if found is None or found.role != plan.settings.pipeline_role:
+        return False
+    live.check_ours(found, plan.settings)
+    return diff.same(Definition.parse(found.text).body, Definition.parse(plan.text).body)
+
+
+def _broken_off(error: Exception, done: Sequence[str]) -> PipelineError:
+    refused = aws_errors.explain(error)
+    assert refused is not None
+    so_far = (
+        f"done before that: {', '.join(done)}; the same command does the rest"
+        if done
+        else "nothing was changed"
+    )
+    message = f"{refused}; {so_far}"
+    if refused.code == "ValidationException" and refused.operation in ("CreatePipeline", "UpdatePipeline"):
+        return DefinitionError(message)
+    return AwsRefused(message, refused.operation, refused.code)
