@@ -1,4 +1,4 @@
-"""Pipelines and their executions: upsert, start, stop, retry, and what the service says of one.
+"""Executions of a pipeline: start, stop, retry, and what the service says of one.
 
 Written once, against boto3's SageMaker and CloudWatch Logs clients. Nothing here waits; `watch.py` does.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pipeline.errors import DefinitionError, NotFound
+from pipeline.errors import NotFound
 from pipeline.parameters import Value
 
 ENDED = ("Succeeded", "Failed", "Stopped", "CompletedWithFailures")
@@ -46,30 +46,6 @@ class Step:
             if kind in self.metadata:
                 return kind, self.metadata[kind]["Arn"].rpartition("/")[2]
         return None
-
-
-def upsert(sagemaker: Any, name: str, definition: str, role: str) -> str:
-    """Create or update the pipeline. "created", "updated", or "unchanged" when nothing had to be called.
-
-    Raises DefinitionError when the service finds the definition invalid.
-    """
-    found = _pipeline(sagemaker, name)
-    if (
-        found
-        and json.loads(found["PipelineDefinition"]) == json.loads(definition)
-        and found["RoleArn"] == role
-    ):
-        return "unchanged"
-    change = sagemaker.update_pipeline if found else sagemaker.create_pipeline
-    try:
-        change(PipelineName=name, PipelineDefinition=definition, RoleArn=role)
-    except sagemaker.exceptions.ClientError as error:
-        if error.response["Error"]["Code"] != "ValidationException":
-            raise
-        if not found and _pipeline(sagemaker, name):  # another process has just created it
-            return upsert(sagemaker, name, definition, role)
-        raise DefinitionError(error.response["Error"]["Message"]) from error
-    return "updated" if found else "created"
 
 
 def _pipeline(sagemaker: Any, name: str) -> dict[str, Any] | None:

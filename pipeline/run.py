@@ -103,6 +103,7 @@ def run(
     from pipeline.cli import summary as summaries
     from pipeline.cli.follow import follow
     from pipeline.cli.progress import uploading
+    from pipeline.cli.report import command
     from pipeline.dag import Definition
 
     summaries.check(summary)
@@ -113,10 +114,10 @@ def run(
     if data and not data.startswith("s3://"):
         if not (plan or upsert):
             raise UsageError(
-                f"--data {data} is uploaded by --upsert: add that, or name what is in S3: s3://…"
+                f"--data {data} is uploaded by --upsert; add that, or name reviews in S3: s3://…"
             )
         found = reviews.find(Path(data))
-    elif (plan or upsert) and "InputData" not in values and not (config.input_data or only or first):
+    elif (plan or upsert) and not (config.input_data or "InputData" in values or only or first):
         found = reviews.find(None)
     if found:
         values["InputData"] = found.uri(config.root)
@@ -128,34 +129,42 @@ def run(
         _show(planning.against(_definition_in(against), config, text), as_json, sys.stdout)
         return
 
+    told = sys.stderr if as_json else sys.stdout  # what happens on the way to the result
     with sessions.connect(config, home, found.size if found else 0) as clients:
         _refuse(clients.preflight(config), UsageError(f"this would fail in account {config.account}"))
         planned = planning.make(clients, config, text, bundles, found)
         if plan:
-            _show(planned, as_json, sys.stderr if as_json and (upsert or start) else sys.stdout)
+            _show(planned, as_json, told if upsert or start else sys.stdout)
         if start:
             runs = text if upsert else control.definition(clients.sagemaker, config.pipeline)
-            origin = lineage.of(
-                runs, bundles, found, str(values.get("InputData", table["InputData"].default))
-            )
-            if json.loads(runs) != json.loads(text):
-                origin = replace(origin, commit=lineage.UNKNOWN, code=lineage.UNKNOWN)
-                _note(f"{config.pipeline} is not what these sources make it, and starts as it is; see --plan")
             graph, chosen = Definition.parse(runs), None
             if only or first:
-                names = selecting.steps(graph, only or (), first)
-                given = source and control.arn_of(clients.sagemaker, config.pipeline, source)
-                chosen = selecting.select(clients, config.pipeline, graph, names, given, table)
+                chosen = selecting.select(clients, config, graph, only or (), first, source)
+                values = {**chosen.values, **values}
+            reviews_at = str(values.get("InputData", table["InputData"].default))
+            origin = lineage.of(runs, bundles, found, reviews_at)
+            if graph != Definition.parse(text):
+                print(
+                    f"{config.pipeline} is not what these sources make; it starts as it is", file=sys.stderr
+                )
+                origin = replace(origin, commit=lineage.UNKNOWN, code=lineage.UNKNOWN)
             key = control.token(config.pipeline, token, os.environ)
             to_start = starting.make(clients.sagemaker, config, graph, values, origin, key, chosen)
         if upsert:
-            done = upserting.execute(clients, planned, uploading)
-            _note(done)
+            done = upserting.execute(clients, planned, uploading).steps
+            print(*(done or ["nothing to upload or to change"]), sep="\n", file=told, flush=True)
+            if as_json and not start:
+                print(json.dumps({"pipeline": config.pipeline, "done": done}))
         if start:
             arn = starting.execute(clients.sagemaker, to_start)
-            _note(f"started {arn}")
-        if wait:
-            raise typer.Exit(follow(clients, arn, config, as_json, timeout, summary=summary))
+            execution = control.execution_id(arn)
+            again = " before" if to_start.earlier else ""
+            print(f"started{again}: execution {execution}", file=told, flush=True)
+            if wait:
+                raise typer.Exit(follow(clients, arn, config, as_json, timeout, summary=summary))
+            print(f"watch it with: {command(environment, 'runs', 'wait', execution)}", file=told)
+            if as_json:
+                print(json.dumps({"execution": execution, "arn": arn}))
 
 
 def _with_data(assignments: list[str], data: str | None) -> list[str]:
@@ -186,18 +195,16 @@ def _refuse(findings: "Iterable[Finding]", refusal: PipelineError) -> None:
         raise type(refusal)(f"{refusal}:\n  " + "\n  ".join(map(str, errors)))
     for finding in found:
         if finding.severity == "warning":
-            _note(str(finding))
+            print(finding, file=sys.stderr)
 
 
 def _show(plan: "Plan", as_json: bool, stream: TextIO) -> None:
     from pipeline.cli import plan_text
 
-    for line in [plan.as_json()] if as_json else plan_text.lines(plan):
-        print(line, file=stream)
-
-
-def _note(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
+    if as_json:
+        print(json.dumps(plan.as_json(), indent=1), file=stream)
+    else:
+        plan_text.show(plan, stream)
 
 
 def main() -> None:

@@ -13,7 +13,8 @@ from typing import Any
 from pipeline import control
 from pipeline.dag import Definition
 from pipeline.errors import NotFound, UsageError
-from pipeline.parameters import Parameter, Value
+from pipeline.parameters import Value, table
+from pipeline.settings import Settings
 
 SOURCES = ("Succeeded", "Failed")
 
@@ -53,16 +54,18 @@ def steps(definition: Definition, only: Iterable[str], first: str | None) -> tup
 
 def select(
     clients: Any,
-    pipeline: str,
+    settings: Settings,
     definition: Definition,
-    chosen: tuple[str, ...],
-    source: str | None,
-    known: Mapping[str, Parameter],
+    only: Iterable[str],
+    first: str | None,
+    execution: str | None,
 ) -> Selection:
-    """The chosen steps, and `source` (an ARN), else the newest execution that has what they need.
+    """The steps, and the source: `execution` (an id), else the newest execution that has what they need.
 
     Raises NotFound when none has it, UsageError when the one that was named has not.
     """
+    chosen, pipeline = steps(definition, only, first), settings.pipeline
+    source = control.arn_of(clients.sagemaker, pipeline, execution) if execution else None
     needed = {name for step in chosen for name in definition.dependencies[step]} - set(chosen)
     if source:
         if missing := needed - _succeeded(clients, source):
@@ -82,7 +85,7 @@ def select(
                 f"the chosen steps need the result of {', '.join(sorted(needed))}, and there is no "
                 f"execution of {pipeline} in which that succeeded; run the whole pipeline first"
             )
-    return Selection(chosen, source, _values(clients.sagemaker, source, known) if source else {})
+    return Selection(chosen, source, _values(clients.sagemaker, source, settings) if source else {})
 
 
 def _succeeded(clients: Any, source: str) -> set[str]:
@@ -95,8 +98,9 @@ def _succeeded(clients: Any, source: str) -> set[str]:
     return {step.name for step in control.steps(clients, source) if step.status == "Succeeded"}
 
 
-def _values(sagemaker: Any, source: str, known: Mapping[str, Parameter]) -> dict[str, Value]:
-    """What the source ran with; parameters that the definition no longer has are left behind."""
+def _values(sagemaker: Any, source: str, settings: Settings) -> dict[str, Value]:
+    """What the source ran with; parameters that the pipeline no longer has are left behind."""
+    known = table(settings)
     given = control.parameters(sagemaker, source)
     return {
         name: known[name].parse(text)

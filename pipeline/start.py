@@ -52,7 +52,7 @@ def make(
     running = [each for each in known if each["PipelineExecutionStatus"] not in control.ENDED]
     if running and not earlier and not settings.concurrent_executions:
         raise _running(running[0], settings)
-    given = {**(selection.values if selection else {}), **values, **lineage.parameters()}
+    given = {**values, **lineage.parameters()}
     return Start(
         settings.pipeline,
         {name: value for name, value in given.items() if name in definition.parameters},

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from scripted_aws import scripted
 
-from pipeline import parameters, selection
+from pipeline import selection
 from pipeline.dag import Definition
 from pipeline.errors import NotFound, UsageError
 from pipeline.places import Folders
@@ -37,7 +37,7 @@ GRAPH = Definition.parse(
         }
     )
 )
-TABLE = parameters.table(load("dev", variables={}))
+CONFIG = load("dev", variables={})
 
 
 def arn(execution: str) -> str:
@@ -49,6 +49,7 @@ def clients(tmp_path: Any, *executions: tuple[str, str, list[str]]) -> Clients:
     found = {arn(name): (status, steps) for name, status, steps in executions}
     ran = {"Epochs": "7", "Commit": "c" * 40, "Retired": "1"}
     answers = {
+        "DescribePipeline": lambda _: {"PipelineArn": PIPELINE},
         "ListPipelineExecutions": lambda _: {
             "PipelineExecutionSummaries": [
                 {"PipelineExecutionArn": each, "PipelineExecutionStatus": found[each][0]} for each in found
@@ -72,7 +73,7 @@ def clients(tmp_path: Any, *executions: tuple[str, str, list[str]]) -> Clients:
 
 
 def select(found: Clients, *steps: str, source: str | None = None) -> Selection:
-    return selection.select(found, "sentiment-dev", GRAPH, steps, source, TABLE)
+    return selection.select(found, CONFIG, GRAPH, steps, None, source)
 
 
 @pytest.mark.parametrize(
@@ -145,4 +146,4 @@ def test_a_source_that_was_named_must_have_ended_and_have_the_results(
 ) -> None:
     found = clients(tmp_path, ("named", status, steps))
     with pytest.raises(UsageError, match=message):
-        select(found, "Train", source=arn("named"))
+        select(found, "Train", source="named")
