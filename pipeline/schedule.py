@@ -9,6 +9,7 @@ import re
 from datetime import UTC, datetime
 from typing import Any
 
+from pipeline import live
 from pipeline.errors import NotFound, UsageError
 from pipeline.settings import Settings
 
@@ -30,7 +31,7 @@ def put(clients: Any, settings: Settings, expression: str) -> str:
     """ "created", "updated", or "unchanged" when nothing had to be called.
 
     Raises UsageError for an expression or a role that will not do, or a schedule of that name that starts
-    something else; NotFound for a pipeline that does not exist.
+    something else; NotFound for a pipeline that does not exist, NotOurs for one that something else made.
     """
     check(expression, datetime.now(UTC))
     if settings.schedule_role is None:
@@ -38,15 +39,15 @@ def put(clients: Any, settings: Settings, expression: str) -> str:
             f"schedule_role is not set in config/{settings.environment}.yaml; name the role that lets "
             "EventBridge Scheduler start the pipeline (infra/roles.yaml has it)"
         )
-    try:
-        pipeline = clients.sagemaker.describe_pipeline(PipelineName=settings.pipeline)["PipelineArn"]
-    except clients.sagemaker.exceptions.ResourceNotFound as error:
+    pipeline = live.read(clients.sagemaker, settings.pipeline)
+    if pipeline is None:
         raise NotFound(
             f"there is no pipeline {settings.pipeline} to start; make it with: "
             f"python -m pipeline.run --upsert --env {settings.environment}"
-        ) from error
+        )
+    live.check_ours(pipeline, settings)
     target = {
-        "Arn": pipeline,
+        "Arn": pipeline.arn,
         "RoleArn": settings.schedule_role,
         "RetryPolicy": {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 10},
     }

@@ -11,7 +11,7 @@ from pathlib import Path
 from pipeline.control import ENDED
 from pipeline.outcome import NOT_RUN, WAITING, Outcome, StepOutcome
 
-_PLAIN = re.compile(r"[\w,. ]+ [\w,. ]+")  # words that double quotes keep as they are
+_PLAIN = re.compile(r"[\w,.()?* ]+ [\w,.()?* ]+")  # words that double quotes keep as they are
 
 
 def lines(outcome: Outcome, environment: str) -> Iterator[str]:

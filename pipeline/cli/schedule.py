@@ -3,7 +3,6 @@
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 from pipeline import schedule, sessions, settings
@@ -13,7 +12,6 @@ from pipeline.settings import Settings
 
 
 def set_(environment: str, flags: Mapping[str, Any], expression: str) -> None:
-    schedule.check(expression, datetime.now(UTC))
     with _scheduler(environment, flags) as (clients, config):
         done = schedule.put(clients, config, expression)
     print(f"{done}: {config.pipeline} starts at {expression}, UTC")

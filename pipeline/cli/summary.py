@@ -51,6 +51,8 @@ def _lines(result: Outcome, settings: Settings) -> Iterator[str]:
     yield from ("| | |", "| --- | --- |")
     for name, value in report.facts(result):
         yield f"| {name} | {_linked(value)} |"
+    for name, value in result.lineage.items():
+        yield f"| {name} | `{value}` |"
     yield ""
     yield from ("| step | state | time | |", "| --- | --- | ---: | --- |")
     for step in result.steps:
@@ -85,7 +87,7 @@ def _time(step: StepOutcome) -> str:
 
 def _note(step: StepOutcome) -> str:
     """Why it failed, was cached, or ran."""
-    note = escaped(step.reason)
+    note = escaped(step.reason.removeprefix("cached").removeprefix(", ") if step.cached else step.reason)
     if step.status == "Failed" and step.log and step.log.startswith("https://"):
         note = f"{note} ([log]({step.log}))".strip()
     return note

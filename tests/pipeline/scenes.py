@@ -18,6 +18,7 @@ EARLIER = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/sentiment/execution
 JOB = "arn:aws:sagemaker:us-east-1:000000000000:processing-job/job-1"
 TRAINING_JOB = "arn:aws:sagemaker:us-east-1:000000000000:training-job/job-1"
 PACKAGE = "arn:aws:sagemaker:us-east-1:000000000000:model-package/sentiment/7"
+COMMIT = "1f0c4b7e9a3d5566778899aabbccddeeff001122-dirty"
 START = datetime(2026, 11, 25, 12, tzinfo=UTC)
 STEPS = [("Evaluate", "Processing"), ("Register", "RegisterModel"), ("Deploy", "Lambda"), ("TooLow", "Fail")]
 GRAPH = {
@@ -172,7 +173,8 @@ def execution(
         "ModelPackageStatusDetails": {"ValidationStatuses": []},
         "CreationTime": START,
     }
-    parameters = [{"Name": "AccuracyThreshold", "Value": threshold}, {"Name": "Epochs", "Value": "3"}]
+    values = {"AccuracyThreshold": threshold, "Epochs": "3", "Commit": COMMIT, "DataChecksum": "unknown"}
+    parameters = [{"Name": name, "Value": value} for name, value in values.items()]
 
     def streams(request: dict[str, Any]) -> dict[str, Any]:
         if log is None or request["logGroupName"] != "/aws/sagemaker/ProcessingJobs":

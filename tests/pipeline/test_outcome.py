@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from scenes import ARN, EVALUATED, JOB, REGISTERED, STEPS, deployed, execution, ran, settings_of
+from scenes import ARN, COMMIT, EVALUATED, JOB, REGISTERED, STEPS, deployed, execution, ran, settings_of
 
 from pipeline import outcome
 from pipeline.places import Console
@@ -24,9 +24,7 @@ def test_a_run_that_deployed(tmp_path: Path) -> None:
         "log": None,
         "log_end": [],
     }
-    found = json.loads(result.as_json())
-    found.pop("lineage", None)
-    assert found == {
+    assert json.loads(result.as_json()) == {
         "status": "Succeeded",
         "failure_reason": None,
         "execution": "abcdefghijkl",
@@ -35,6 +33,7 @@ def test_a_run_that_deployed(tmp_path: Path) -> None:
         "test_size": 2500,
         "threshold": 0.88,
         "parameters": {"Epochs": "3"},
+        "lineage": {"commit": COMMIT, "data": "unknown"},
         "model_package_version": 7,
         "approval_status": "Approved",
         "endpoint": "sentiment",
