@@ -8,7 +8,7 @@ planned, and the call that then fails says to run the command again.
 
 import hashlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from pipeline import code_bundle, data, diff, live, prices, reruns
@@ -58,6 +58,29 @@ class Plan:
     @property
     def new_group(self) -> bool:
         return any(call.operation == "CreateModelPackageGroup" for call in self.calls)
+
+    def as_json(self) -> dict[str, Any]:
+        """For machines: every value whole; of uploads and calls only what they are."""
+        return {
+            "pipeline": self.settings.pipeline,
+            "environment": self.settings.environment,
+            "account": self.settings.account,
+            "region": self.settings.region,
+            "compared": self.compared,
+            "nothing_to_do": self.nothing_to_do,
+            "action": self.action,
+            "uploads": [
+                {"what": each.what, "uri": each.uri, "files": len(each.files), "bytes": each.size}
+                for each in self.uploads
+            ],
+            "calls": [call.operation for call in self.calls],
+            "changes": [asdict(change) for change in self.changes],
+            "parameters": [asdict(part) for part in self.parameters],
+            "steps": [asdict(part) for part in self.steps],
+            "reruns": [asdict(rerun) for rerun in self.reruns],
+            "price": asdict(self.price),
+            "note": self.note,
+        }
 
 
 def make(

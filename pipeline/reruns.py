@@ -73,14 +73,22 @@ def _lost(old: Definition, new: Definition, step: Step, found: Mapping[str, Reru
 
 
 def _from(step: Step, sources: Container[str], why: str) -> Iterator[str]:
-    """ "input train comes from Preprocess, which runs again" """
+    """ "inputs train and vocabulary come from Preprocess, which runs again" """
     read: dict[str, list[str]] = {}
     for path, reference in _references(step):
         if reference.source == "Steps" and reference.name in sources:
             read.setdefault(reference.name, []).append(label(path))
     for source, labels in read.items():
-        come = "comes" if len(labels) == 1 else "come"
-        yield f"{' and '.join(labels)} {come} from {source}, which {why}"
+        yield f"{_joined(labels)} from {source}, which {why}"
+
+
+def _joined(labels: list[str]) -> str:
+    """["input train", "input test"] -> "inputs train and test come" """
+    if len(labels) == 1:
+        return f"{labels[0]} comes"
+    if all(each.startswith("input ") for each in labels):
+        labels = [f"inputs {labels[0][6:]}", *(each[6:] for each in labels[1:])]
+    return f"{', '.join(labels[:-1])} and {labels[-1]} come"
 
 
 def _key(definition: Definition, step: Step) -> Any:

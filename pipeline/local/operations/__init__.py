@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from pipeline.local.backend import Backend
-from pipeline.local.operations import executions, hosting, jobs, logs, pipelines, registry
+from pipeline.local.operations import executions, hosting, jobs, logs, pipelines, registry, tags
 from pipeline.local.store import Document
 
 Operation = Callable[[Backend, Document], Document]
@@ -47,6 +47,9 @@ SAGEMAKER: dict[str, Operation] = {
     "DescribeProcessingJob": jobs.describe_processing_job,
     "DescribeTrainingJob": jobs.describe_training_job,
     "DescribeTransformJob": jobs.describe_transform_job,
+    "ListTags": tags.list_all,
+    "AddTags": tags.add,
+    "DeleteTags": tags.delete,
 }
 
 LOGS: dict[str, Operation] = {

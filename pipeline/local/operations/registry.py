@@ -33,7 +33,14 @@ def create_group(backend: Backend, request: Document) -> Document:
 
 
 def describe_group(backend: Backend, request: Document) -> Document:
-    return backend.find(GROUP, request["ModelPackageGroupName"], "ModelPackageGroup")
+    """AWS answers ValidationException here, where other operations answer ResourceNotFound."""
+    name = name_of(request["ModelPackageGroupName"])
+    found = backend.store.get(GROUP, name)
+    if found is None:
+        raise Fault(
+            "ValidationException", f"ModelPackageGroup {arn('model-package-group', name)} does not exist."
+        )
+    return found
 
 
 def list_groups(backend: Backend, request: Document) -> Document:
