@@ -1,6 +1,6 @@
 """What came of an execution as Markdown: for the summary page of a CI job, or a file.
 
-Everything that is not ours (reasons, log lines) is escaped: it must not end a table or become a link.
+Everything that is not ours (reasons, log lines) is escaped: it must not end a table or become markup.
 """
 
 import os
