@@ -19,8 +19,7 @@ PipelineError             exit code 1: the work did not succeed
 │   ├── StateFolderError  the state folder: no room, not writable, written by a newer version
 │   ├── ArchiveError      an archive that is truncated or hostile
 │   ├── NotFound          an execution or an endpoint that does not exist
-│   ├── NotOurs           a pipeline of that name that something else made
-│   └── PreflightFailed   an account that lacks what a run needs
+│   └── NotOurs           a pipeline of that name that something else made
 └── AwsRefused            exit code 3: credentials, permissions, or an error that AWS answered
 """
 
@@ -120,10 +119,6 @@ class NotFound(UsageError):
 
 
 class NotOurs(UsageError):
-    pass
-
-
-class PreflightFailed(UsageError):
     pass
 
 
