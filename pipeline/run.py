@@ -152,7 +152,8 @@ def run(
             to_start = starting.make(clients.sagemaker, config, graph, values, origin, key, chosen)
         if upsert:
             done = upserting.execute(clients, planned, uploading).steps
-            print(*(done or ["nothing to upload or to change"]), sep="\n", file=told, flush=True)
+            made = done[len(planned.uploads) :] if done else ["nothing to upload or to change"]
+            print(*made, sep="\n", end="\n" if made else "", file=told, flush=True)
             if as_json and not start:
                 print(json.dumps({"pipeline": config.pipeline, "done": done}))
         if start:

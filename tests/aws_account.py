@@ -1,7 +1,8 @@
 """An AWS account on loopback: moto's server, with what the pipeline needs in it, and faults on demand.
 
-What moto lacks is answered here (iam:SimulatePrincipalPolicy, whether a role may be passed), and every
-request is noted, so that a test can assert what a command asked for and not what it said.
+What moto lacks is answered here: whether a role may be passed, the steps of an execution (none), and
+ResourceNotFound for a pipeline that is not there. Every request is noted, so that a test can assert what a
+command asked for and not what it said.
 """
 
 import io
@@ -90,10 +91,14 @@ class Account:
         if answer is None and operation == "SimulatePrincipalPolicy":
             decision = "allowed" if self.passes_roles else "implicitDeny"
             answer = Response(SIMULATED.format(decision=decision), mimetype="text/xml")
-        if answer is not None:
-            return answer(environ, start_response)
-        environ["wsgi.input"] = io.BytesIO(body)
-        return self._moto(environ, start_response)
+        elif answer is None and operation == "ListPipelineExecutionSteps":
+            answer = Response('{"PipelineExecutionSteps": []}', mimetype="application/json")
+        if answer is None:
+            environ["wsgi.input"] = io.BytesIO(body)
+            answer = Response.from_app(self._moto, environ)
+            if "Pipeline" in operation and b"Could not find pipeline" in answer.get_data():
+                answer = json_error("ResourceNotFound", f"Pipeline does not exist ({operation})")
+        return answer(environ, start_response)
 
     def writes(self) -> list[str]:
         """The calls that change something."""
