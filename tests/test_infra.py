@@ -198,7 +198,7 @@ def test_ci_may_what_the_workflow_asks_for():
 
 
 def called(*files: Path) -> set[str]:
-    """The IAM actions of what they call: client.list_tags, get_paginator("list_tags"), Call("ListTags", …)."""
+    """The IAM actions of client.list_tags, get_paginator("list_tags") and Call("ListTags", …)."""
     session, operations = botocore.session.get_session(), {}
     for service, prefix in SERVICES.items():
         names = session.get_service_model(service).operation_names

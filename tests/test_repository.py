@@ -1,14 +1,10 @@
-"""What is true of the whole repository: the README's generated parts, the lock, the direction of imports."""
+"""What is true of the whole repository: the README's generated parts, the direction of imports."""
 
 import ast
-import re
-import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 
 from benchmarks.readme import README, rendered
 from shared import ROOT
@@ -21,35 +17,6 @@ STEPS = sorted((ROOT / "steps").glob("*.py"))
 def test_the_generated_parts_of_the_readme_are_up_to_date():
     text = README.read_text()
     assert rendered(text) == text, "run: python -m benchmarks.readme"
-
-
-def locked():
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
-    return dict(line.split("==") for line in lines if "==" in line and not line.startswith((" ", "#")))
-
-
-def test_the_lock_pins_every_direct_dependency_as_asked():
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    pins = locked()
-    for text in [*project["dependencies"], *project["optional-dependencies"]["dev"]]:
-        asked = Requirement(text)
-        assert asked.name in pins, f"{asked.name} is not in the lock; run: make lock"
-        assert asked.specifier.contains(pins[asked.name]), f"{text} and {pins[asked.name]}; run: make lock"
-
-
-def test_what_is_installed_is_what_the_lock_says():
-    installed = subprocess.run(
-        [sys.executable, "-m", "pip", "list", "--format=freeze", "--disable-pip-version-check"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    found = {
-        re.sub(r"[-_.]+", "-", name).lower(): version.partition("+")[0]
-        for name, _, version in (line.partition("==") for line in installed.splitlines())
-    }
-    wrong = {name: found.get(name) for name, version in locked().items() if found.get(name) != version}
-    assert not wrong
 
 
 def imported(path: Path) -> set[str]:

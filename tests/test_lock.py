@@ -1,0 +1,73 @@
+"""requirements.lock: of pyproject.toml as it is now, complete, and what is installed."""
+
+import re
+import subprocess
+import sys
+import tomllib
+
+import pytest
+from packaging.requirements import Requirement
+
+from shared import ROOT
+
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+DIRECT = [*PROJECT["dependencies"], *PROJECT["optional-dependencies"]["dev"]]
+LOCK = (ROOT / "requirements.lock").read_text()
+PACKAGE = re.compile(
+    r"^([a-z0-9-]+)==(\S+)\n((?:    #.*\n)*)", re.MULTILINE
+)  # name, version, whose dependency
+
+
+def stale(direct: list[str], lock: str) -> list[str]:
+    """In which respects a lock is not of these direct dependencies."""
+    locked = {name: version for name, version, _ in PACKAGE.findall(lock)}
+    asked_for = {
+        name for name, _, why in PACKAGE.findall(lock) if f"{PROJECT['name']} (pyproject.toml)" in why
+    }
+    asked = {requirement.name: requirement for requirement in map(Requirement, direct)}
+    return [
+        *(f"{name} is not locked" for name in sorted(asked.keys() - asked_for)),
+        *(f"{name} is locked and no longer asked for" for name in sorted(asked_for - asked.keys())),
+        *(
+            f"{requirement} is locked as {locked[name]}"
+            for name, requirement in asked.items()
+            if name in locked and not requirement.specifier.contains(locked[name])
+        ),
+    ]
+
+
+def test_the_lock_is_of_the_dependencies_that_are_asked_for():
+    assert stale(DIRECT, LOCK) == [], "run: make lock"
+
+
+@pytest.mark.parametrize(
+    ("direct", "problem"),
+    [
+        ([*DIRECT, "left-pad"], "left-pad is not locked"),
+        ([*DIRECT, "botocore"], "botocore is not locked"),  # it is there, but for others
+        ([text for text in DIRECT if text != "httpx"], "httpx is locked and no longer asked for"),
+        ([*DIRECT, "boto3>=99"], "boto3>=99 is locked as"),
+    ],
+)
+def test_a_stale_lock_fails(direct, problem):
+    (found,) = stale(direct, LOCK)
+    assert found.startswith(problem)
+
+
+def test_every_line_of_the_lock_is_a_version_or_says_why():
+    assert re.sub(r"^#.*|\n", "", PACKAGE.sub("", LOCK), flags=re.MULTILINE) == ""
+
+
+def test_what_is_installed_is_what_the_lock_says():
+    installed = subprocess.run(
+        [sys.executable, "-m", "pip", "list", "--format=freeze", "--disable-pip-version-check"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    found = {
+        re.sub(r"[-_.]+", "-", name).lower(): version.partition("+")[0]
+        for name, _, version in (line.partition("==") for line in installed.splitlines())
+    }
+    locked = {name: version for name, version, _ in PACKAGE.findall(LOCK)}
+    assert {name: found.get(name) for name in locked} == locked
