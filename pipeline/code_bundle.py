@@ -16,7 +16,7 @@ from pathlib import Path
 
 from pipeline.errors import DefinitionError, FileChanged
 from pipeline.storage import Storage
-from pipeline.uploads import File, Progress, Upload, nothing
+from pipeline.uploads import File, Upload
 
 STEPS = Path(__file__).parent.parent / "steps"
 ARCHIVE = "sourcedir.tar.gz"  # the name that script mode uses
@@ -105,14 +105,6 @@ def upload(bundle: Bundle, storage: Storage, root: str) -> Upload | None:
         if f"{uri}/{name}" not in there
     )
     return Upload(f"code of {bundle.script}", uri, missing) if missing else None
-
-
-def publish(bundle: Bundle, storage: Storage, root: str, progress: Progress = nothing) -> bool:
-    """Put the bundle where the definition says it is; False when it is there already."""
-    missing = upload(bundle, storage, root)
-    if missing:
-        storage.add(missing.files, missing.uri, progress)
-    return missing is not None
 
 
 def archive(contents: Mapping[str, bytes]) -> bytes:

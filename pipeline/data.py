@@ -15,7 +15,7 @@ from pipeline.code_bundle import STEPS
 from pipeline.errors import DataError
 from pipeline.parameters import DEFAULT_DATA
 from pipeline.storage import Storage
-from pipeline.uploads import File, Progress, Upload, nothing
+from pipeline.uploads import File, Upload
 
 
 @dataclass(frozen=True)
@@ -53,14 +53,6 @@ def upload(data: Data, storage: Storage, root: str) -> Upload | None:
     else:
         missing = tuple(file for file in data.files if there.get(f"{uri}/{file.name}") != file.size)
     return Upload("the reviews", uri, missing) if missing else None
-
-
-def publish(data: Data, storage: Storage, root: str, progress: Progress = nothing) -> str:
-    """Put the data into storage, as far as it is not there, and return its URI: a folder that holds it."""
-    missing = upload(data, storage, root)
-    if missing:
-        storage.add(missing.files, missing.uri, progress)
-    return data.uri(root)
 
 
 def _default() -> Path:

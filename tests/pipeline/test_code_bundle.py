@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import code_bundle
-from pipeline.code_bundle import ARCHIVE, STEPS, archive, bundle, bundles, needs, publish, upload
+from pipeline.code_bundle import ARCHIVE, STEPS, Bundle, archive, bundle, bundles, needs, upload
 from pipeline.errors import DefinitionError, FileChanged
 from pipeline.storage import FolderStorage
 from pipeline.uploads import File
@@ -33,6 +33,13 @@ def folder(tmp_path: Path) -> Path:
 
 def read(files: Iterable[Path]) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in files}
+
+
+def publish(made: Bundle, storage: FolderStorage) -> bool:
+    """As a run does: what is missing. False if nothing is."""
+    if missing := upload(made, storage, ROOT):
+        storage.add(missing.files, missing.uri)
+    return missing is not None
 
 
 def test_a_script_needs_what_it_imports_and_names_followed_through(folder: Path) -> None:
@@ -86,12 +93,12 @@ def test_the_archive_holds_the_files_and_no_trace_of_who_made_it(folder: Path) -
 def test_publishing_puts_files_and_archive_under_the_hash_once(folder: Path, tmp_path: Path) -> None:
     storage = FolderStorage(tmp_path / "s3")
     made = bundle("job.py", folder)
-    assert publish(made, storage, ROOT)
+    assert publish(made, storage)
     uri = f"{ROOT}/code/{made.digest}"
     assert storage.list(uri) == [
         f"{uri}/{name}" for name in ("deeper.py", "helper.py", "job.py", ARCHIVE, "words.txt")
     ]
-    assert not publish(made, storage, ROOT)
+    assert not publish(made, storage)
 
 
 def test_what_is_to_be_uploaded_is_said_before_and_looking_changes_nothing(
@@ -104,9 +111,8 @@ def test_what_is_to_be_uploaded_is_said_before_and_looking_changes_nothing(
     assert (planned.what, planned.uri) == ("code of job.py", made.uri(ROOT))
     assert {file.name for file in planned.files} == {"deeper.py", "helper.py", "job.py", ARCHIVE, "words.txt"}
     assert not storage.root.exists()
-    sent: list[int] = []
-    publish(made, storage, ROOT, sent.append)
-    assert sum(sent) == planned.size
+    assert planned.size == sum(len(content) for content in read(made.files).values()) + planned.files[-1].size
+    publish(made, storage)
     assert upload(made, storage, ROOT) is None
 
 
@@ -117,7 +123,7 @@ def test_a_publication_that_was_cut_short_is_completed(folder: Path, tmp_path: P
     planned = upload(made, storage, ROOT)
     assert planned is not None
     assert {file.name for file in planned.files} == {"deeper.py", "helper.py", ARCHIVE, "words.txt"}
-    assert publish(made, storage, ROOT)
+    assert publish(made, storage)
     assert storage.exists(f"{made.uri(ROOT)}/{ARCHIVE}")
 
 
@@ -128,7 +134,7 @@ def test_code_that_changed_since_it_was_hashed_is_not_published(folder: Path, tm
     with pytest.raises(
         FileChanged, match=r"the code of job\.py changed in the meantime; run the command again"
     ):
-        publish(made, storage, ROOT)
+        publish(made, storage)
     assert not storage.root.exists()
 
 

@@ -18,7 +18,7 @@ from moto.server import ThreadedMotoServer
 
 from pipeline import multipart
 from pipeline.errors import FileChanged
-from pipeline.multipart import PART
+from pipeline.multipart import PART, PARTS_AT_ONCE
 from pipeline.storage import FILES_AT_ONCE, S3Storage
 from pipeline.uploads import File
 from shared import ROOT
@@ -166,12 +166,10 @@ def test_another_process_goes_on_where_one_was_killed(server: str, recorded: Rec
     storage = recorded.storage()
     assert storage.list(URI) == []  # nothing takes it for an object yet
 
-    upload = recorded.client.list_multipart_uploads(Bucket=BUCKET)["Uploads"][0]["UploadId"]
-    there = recorded.client.list_parts(Bucket=BUCKET, Key="data/reviews.csv", UploadId=upload)["Parts"]
     sent: list[int] = []
     storage.add([of(large)], URI, sent.append)
-    assert 1 <= len(there) < PARTS
-    assert recorded.counts()["UploadPart"] == PARTS - len(there)
+    # As it was killed, one part was there and some were on their way, which may have arrived or not.
+    assert PARTS - PARTS_AT_ONCE <= recorded.counts()["UploadPart"] < PARTS
     assert recorded.counts()["CreateMultipartUpload"] == 0
     assert sum(sent) == large.stat().st_size  # what was there counts as well
     assert digest(recorded, "data/reviews.csv") == of(large).sha256
