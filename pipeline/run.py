@@ -180,12 +180,16 @@ def _with_data(assignments: list[str], data: str | None) -> list[str]:
 
 
 def _definition_in(file: str) -> str | None:
+    from pipeline.dag import Definition
+
     if file == "-":
         return None
     try:
-        return Path(file).read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = Path(file).read_text("utf-8")
+        Definition.parse(text)
+    except (OSError, UnicodeDecodeError, DefinitionError) as error:
         raise UsageError(f"cannot read --against {file}: {error}") from error
+    return text
 
 
 def _refuse(findings: "Iterable[Finding]", refusal: PipelineError) -> None:

@@ -1,30 +1,20 @@
-"""What a person sees: help without waiting, mistakes as messages, and a running execution."""
+"""What a person sees: help without waiting, mistakes as messages, a list of executions."""
 
-import io
 import json
 import os
 import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
-from scripted_aws import scripted
 
-from pipeline import control, run, sessions, settings
-from pipeline.cli import runs
+from pipeline import control, sessions, settings
+from pipeline.cli import options, runs
 from pipeline.cli.errors import reported
-from pipeline.cli.follow import follow
-from pipeline.cli.view import LiveView, PlainView, View, view
-from pipeline.control import Step
-from pipeline.dag import Definition
 from pipeline.errors import AwsRefused, DataError, PipelineError, StateFolderError, WaitTimeout
-from pipeline.storage import FolderStorage
-from pipeline.watch import LogLine, StatusChanged, StepChanged, Watch
+from pipeline.watch import Watch
 
 ROOT = Path(__file__).parent.parent.parent
 HEAVY = ("boto3", "botocore", "sagemaker", "torch", "pandas", "uvicorn", "rich", "pydantic")
@@ -66,7 +56,7 @@ def test_run_as_a_verb_says_how_a_run_is_started() -> None:
 
 def test_the_help_is_not_cut_and_both_commands_wait_as_long() -> None:
     commands = command("pipeline", "--help").stdout.partition("Commands:")[2]
-    assert "  retry   Resume an execution" in commands
+    assert "  retry     Resume an execution" in commands
     assert "..." not in commands
     assert "[default: 43200;" in command("pipeline", "retry", "--help").stdout
     assert "[default: 43200;" in command("pipeline.run", "--help").stdout
@@ -85,12 +75,31 @@ def test_serve_prints_what_other_clients_export(tmp_path: Path) -> None:
 
 
 MISTAKES = [
-    ((), "say where to run"),
+    ((), "say what to do in dev: --plan, --upsert, --start or --wait"),
+    (("--local", "--env", "prod"), "keep one"),
+    (("--env", ""), "--env is empty"),
+    (("--env", "stage", "--plan"), "there is dev, local, prod"),
+    (("--env", "dev", "--set", "Epochs=3"), "say what to do in dev"),
+    (("--local", "--setting", "spot"), "KEY=VALUE"),
+    (("--local", "--setting", "bukcet=x"), "did you mean 'bucket'"),
+    (("--local", "--setting", "bucket=a-bucket", "--setting", "bucket=b-bucket"), "set twice"),
     (("--local", "--set", "Epoch=3"), "did you mean Epochs"),
     (("--local", "--set", "Epochs=0"), "out of range"),
+    (("--local", "--set", "Commit=abc"), "set by the run itself"),
     (("--local", "--data", "absent.csv"), "absent.csv does not exist"),
     (("--local", "--data", "README.md", "--set", "InputData=s3://bucket/x"), "keep one"),
     (("--local", "--data", ""), "--data is empty"),
+    (("--local", "--data", "s3://bucket"), "write it like s3://bucket/folder"),
+    (("--local", "--start", "--data", "README.md"), "uploaded by --upsert"),
+    (("--local", "--plan", "--only", "Train"), "--only goes with --start"),
+    (("--local", "--plan", "--from", "Train"), "--from goes with --start"),
+    (("--local", "--start", "--source", "abc"), "--source goes with --only or --from"),
+    (("--local", "--upsert", "--token", "monday"), "--token goes with --start"),
+    (("--local", "--start", "--summary", "summary.md"), "--summary goes with --wait"),
+    (("--local", "--summary", "no/such/folder/summary.md"), "no/such/folder/summary.md"),
+    (("--local", "--upsert", "--against", "-"), "--against goes with --plan and nothing else"),
+    (("--local", "--plan", "--against", "absent.json"), "cannot read --against absent.json"),
+    (("--local", "--plan", "--against", "README.md"), "--against README.md: "),
     (
         ("--local", "--set", "TrainingInstanceType=ml.c5.banana"),
         "correct --set TrainingInstanceType=ml.c5.banana",
@@ -99,16 +108,25 @@ MISTAKES = [
 ]
 
 
-@pytest.mark.parametrize(("arguments", "message"), MISTAKES, ids=lambda each: " ".join(each))
+@pytest.fixture(scope="module")
+def compiled(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A state folder that holds the compiled definitions and nothing else: compiling takes seconds."""
+    home = tmp_path_factory.mktemp("compiled")
+    for environment in ("local", "dev"):
+        assert command("pipeline", "show", "--env", environment, home=home).returncode == 0
+    return home
+
+
+@pytest.mark.parametrize(("arguments", "message"), MISTAKES, ids=[" ".join(each) for each, _ in MISTAKES])
 def test_a_mistake_is_a_message_and_exit_code_2_before_anything_is_written(
-    arguments: tuple[str, ...], message: str, tmp_path: Path
+    arguments: tuple[str, ...], message: str, compiled: Path
 ) -> None:
-    done = command("pipeline.run", *arguments, home=tmp_path / "state")
+    done = command("pipeline.run", *arguments, home=compiled)
     assert done.returncode == 2, done.stderr
     assert message in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
-    assert not (tmp_path / "state").exists()
+    assert {file.name for file in compiled.iterdir()} == {"definitions"}
 
 
 def test_a_data_file_with_a_fault_is_named(tmp_path: Path) -> None:
@@ -121,13 +139,12 @@ def test_a_data_file_with_a_fault_is_named(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_too_full_a_disk_is_said_before_anything_is_written(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(run, "SPARE_BYTES", 10**18)
-    with pytest.raises(StateFolderError, match="free and the run needs about 1,000,000,000,000 MB"):
-        run._check_space(tmp_path / "state", 0)
-    assert not (tmp_path / "state").exists()
+def test_the_environment_is_what_the_flag_says_else_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENTIMENT_ENVIRONMENT", "prod")
+    assert options.environment("dev", "local") == "dev"
+    assert options.environment(None, "local") == "prod"
+    monkeypatch.delenv("SENTIMENT_ENVIRONMENT")
+    assert options.environment(None, "local") == "local"
 
 
 @pytest.mark.parametrize(
@@ -160,101 +177,13 @@ def test_what_aws_refuses_is_a_message_with_exit_code_3(capsys: pytest.CaptureFi
             raise error
         assert exit.value.code == 3
     first, second = capsys.readouterr().err.splitlines()
-    assert first == "error: not you"  # the service's words, without botocore's
+    assert first.startswith("error: DescribePipeline was refused, AccessDenied: not you; ")
     assert "https://x" in second
 
 
 def test_a_defect_keeps_its_stack_trace() -> None:
     with pytest.raises(ZeroDivisionError), reported():
         raise ZeroDivisionError
-
-
-START = datetime(2026, 11, 25, 12, tzinfo=UTC)
-DEFINITION = Definition.parse(
-    '{"Steps": [{"Name": "Fetch", "Type": "Processing"}, {"Name": "Prepare", "Type": "Processing"},'
-    ' {"Name": "Train", "Type": "Training"}]}'
-)
-
-
-def state(name: str, status: str, seconds: float | None = None, **more: str) -> Step:
-    ended = None if seconds is None else START + timedelta(seconds=seconds)
-    return Step(
-        name, status, START, ended, more.get("reason", ""), {}, more.get("cached", ""), more.get("note", "")
-    )
-
-
-EVENTS = [
-    StatusChanged("Executing", ""),
-    StepChanged(state("Fetch", "Succeeded", 7.6), before=True),
-    StepChanged(state("Prepare", "Succeeded", 0, cached="arn", note="cached, since 2026-11-24 10:00:00")),
-    StepChanged(state("Train", "Executing")),
-    LogLine("Train", "loading"),
-    LogLine("Train", "epoch=1 train_loss=0.5"),
-    StepChanged(state("Train", "Failed", 12.34, reason="out of memory", note="epochs changed")),
-    StatusChanged("Failed", "why"),
-]
-
-
-def play(shown: View) -> Iterator[None]:
-    with shown:
-        for event in EVENTS:
-            shown.show(event)
-            yield
-
-
-def test_elsewhere_than_on_a_terminal_each_change_is_a_line() -> None:
-    stream = io.StringIO()
-    shown = view(stream, DEFINITION)
-    assert isinstance(shown, PlainView)
-    list(play(shown))
-    assert [line.partition("  ")[2] for line in stream.getvalue().splitlines()] == [
-        "execution Executing",
-        "Fetch: done before",
-        "Prepare: cached, since 2026-11-24 10:00:00",
-        "Train: Executing",
-        "Train: epoch=1 train_loss=0.5",
-        "Train: Failed after 12.3 s: out of memory",
-        "Train: it ran, because: epochs changed",
-        "execution Failed",
-    ]
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
-def test_on_a_terminal_there_is_a_row_for_each_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("COLUMNS", "100")
-    monkeypatch.setenv("TERM", "xterm")
-    terminal = Terminal()
-    shown = view(terminal, DEFINITION)
-    assert isinstance(shown, LiveView)
-    list(play(shown))
-    last = terminal.getvalue()[terminal.getvalue().rindex("Step") :]
-    assert "7.6 s" in last
-    assert "Cached" in last
-    assert "12.3 s" in last
-    assert "out of memory" in last
-
-
-def test_on_a_terminal_the_epochs_stay_and_80_columns_hold_the_time_left(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setenv("COLUMNS", "80")
-    monkeypatch.setenv("TERM", "xterm")
-    terminal, train = Terminal(), "AccuracyTooLow"  # as wide as the names of the pipeline's steps
-    epoch = "epoch=10 train_loss=0.5312 validation_loss=0.4011 validation_accuracy=0.8421"
-    left = "epoch 10/10, batch 421/623, 1500 s left"
-    with view(
-        terminal, Definition.parse(f'{{"Steps": [{{"Name": "{train}", "Type": "Training"}}]}}')
-    ) as shown:
-        shown.show(StepChanged(state(train, "Executing")))
-        shown.show(LogLine(train, f"{epoch} seconds=31.2"))
-        shown.show(LogLine(train, left))
-    written = terminal.getvalue()
-    assert written.count(f"{epoch}\n") == 1
-    assert left in written[written.index(epoch) :]
 
 
 PIPELINE = json.dumps(
@@ -269,11 +198,15 @@ def test_the_list_shows_the_latest_and_says_how_many_more(
     monkeypatch.setattr(runs, "LATEST", 2)
     config = settings.load("local")
     with sessions.connect(config, tmp_path) as clients:
-        control.upsert(clients.sagemaker, config.pipeline, PIPELINE, config.pipeline_role)
+        clients.sagemaker.create_pipeline(
+            PipelineName=config.pipeline, PipelineDefinition=PIPELINE, RoleArn=config.pipeline_role
+        )
         for token in "abc":
-            arn = control.start(clients.sagemaker, config.pipeline, {}, token * 32)
+            arn = control.start(
+                clients.sagemaker, config.pipeline, {}, token * 32, display_name=token, description=""
+            )
             list(Watch(clients, arn).events(0.05, 30))
-    runs.list_all(everything=False, as_json=False)
+    runs.list_all("local", {}, everything=False, as_json=False)
     head, *rows, more = capsys.readouterr().out.splitlines()
     assert head.split() == ["execution", "started", "status", "accuracy", "version", "reason"]
     assert rows[0].startswith(control.execution_id(arn))
@@ -281,41 +214,8 @@ def test_the_list_shows_the_latest_and_says_how_many_more(
         assert re.fullmatch(r"\w{12}  \d{4}-\d\d-\d\d \d\d:\d\d:\d\d  Failed     - +- +Step No: why", row)
     assert len(rows) == 2
     assert more.startswith("and 1 more")
-    runs.list_all(everything=True, as_json=False)
+    runs.list_all("local", {}, everything=True, as_json=False)
     assert len(capsys.readouterr().out.splitlines()) == 4
-    runs.list_all(everything=False, as_json=True)
+    runs.list_all("local", {}, everything=False, as_json=True)
     listed = json.loads(capsys.readouterr().out)
     assert [each["failure_reason"] for each in listed] == ["Step No: why"] * 3
-
-
-def scene(statuses: list[str]) -> sessions.Clients:
-    """An execution that goes on until it is stopped."""
-
-    def stop(request: dict[str, Any]) -> dict[str, Any]:
-        statuses[:] = ["Stopped"]
-        return {}
-
-    sagemaker = {
-        "DescribePipelineExecution": lambda _: {"PipelineExecutionStatus": statuses[0]},
-        "DescribePipelineDefinitionForExecution": lambda _: {"PipelineDefinition": PIPELINE},
-        "ListPipelineExecutionSteps": lambda _: {"PipelineExecutionSteps": []},
-        "ListPipelineParametersForExecution": lambda _: {"PipelineParameters": []},
-        "StopPipelineExecution": stop,
-    }
-    logs = {"DescribeLogStreams": lambda _: {"logStreams": []}}
-    return sessions.Clients(
-        scripted("sagemaker", sagemaker, []), None, scripted("logs", logs, []), FolderStorage(Path("unused"))
-    )
-
-
-def test_what_is_not_done_in_time_is_stopped_and_can_be_resumed(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    arn = "arn:aws:sagemaker:us-east-1:000000000000:pipeline/sentiment/execution/abcdefghijkl"
-    statuses = ["Executing"]
-    code = follow(scene(statuses), arn, settings.load("local"), tmp_path, as_json=False, timeout=0.01)
-    output, errors = capsys.readouterr()
-    assert (code, statuses) == (1, ["Stopped"])
-    assert errors == "not done after 0.01 s (--timeout): stopping …\n"
-    assert "abcdefghijkl: Stopped" in output
-    assert "-m pipeline retry abcdefghijkl" in output
