@@ -1,5 +1,6 @@
 """A sound pipeline, into which the tests of lint plant faults: two jobs, a model, a gate, a deployment."""
 
+import copy
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -168,7 +169,7 @@ def arguments(body: dict[str, Any], name: str) -> dict[str, Any]:
 
 def findings(plant: Plant, values: Mapping[str, Any] | None = None, **flags: Any) -> list[Finding]:
     """What lint finds once `plant` has changed the sound definition."""
-    body = definition()
+    body = copy.deepcopy(definition())
     plant(body)
     return lint(json.dumps(body), SETTINGS.model_copy(update=flags), values)
 

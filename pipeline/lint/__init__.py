@@ -15,19 +15,34 @@ from pipeline.settings import Settings
 
 __all__ = ["Finding", "errors", "lint"]
 
+_REMEDY = "correct pipeline/definition.py"
+
 
 def lint(text: str, settings: Settings, values: Mapping[str, Any] | None = None) -> list[Finding]:
     """Every fault of a definition, as it would run with these parameter values (else with its defaults)."""
     try:
         definition = Definition.parse(text)
     except DefinitionError as error:  # what is not a graph has no further faults to find
-        return [Finding("", "", str(error), "correct pipeline/definition.py")]
+        return [Finding("", "", str(error), _REMEDY)]
     given = values or {}
-    return [
-        *structure.check(text, definition, settings, given),
-        *requests.check(definition, settings, given),
-        *jobs.check(definition, given),
-        *machines.check(definition, settings, given),
-        *gate.check(definition),
-        *arns.check(settings),
-    ]
+    found: list[Finding] = []
+    for findings in (
+        structure.check(text, definition, settings, given),
+        requests.check(definition, settings, given),
+        jobs.check(definition, given),
+        machines.check(definition, settings, given),
+        gate.check(definition),
+        arns.check(settings),
+    ):
+        try:
+            found.extend(findings)
+        except (
+            AttributeError,
+            KeyError,
+            TypeError,
+        ) as error:  # text where there should be an object, or such
+            if not errors(found):
+                found.append(
+                    Finding("", "", f"a member is not of the shape it has to have: {error}", _REMEDY)
+                )
+    return found

@@ -1,6 +1,7 @@
 """Lint finds each planted fault, in the step where it is, and says what to do: documents and requests."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -237,3 +238,26 @@ def test_the_command_prints_findings_and_ends_with_2_on_an_error(
     }
     assert command.run("dev", {"serving_image": "server:1"}, as_json=False) == 2
     assert capsys.readouterr().out.splitlines()[-1] == "dev: 2 errors"
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """The way to each value in nested objects and lists."""
+    if path:
+        yield path
+    inside = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in inside:
+        yield from places(item, (*path, key))
+
+
+@pytest.mark.parametrize("wrong", [None, "x", 3, [], {}, ["x"], [{}]], ids=json.dumps)
+def test_whatever_stands_in_the_wrong_place_is_no_stack_trace(wrong: Any) -> None:
+    found = 0
+    for path in places(definition()):
+
+        def plant(body: dict[str, Any], path: tuple[Any, ...] = path) -> None:
+            for key in path[:-1]:
+                body = body[key]
+            body[path[-1]] = wrong
+
+        found += bool(findings(plant))
+    assert found > 50
