@@ -63,6 +63,7 @@ def query_error(code: str, message: str, status: int = 403) -> Response:
 class Account:
     def __init__(self) -> None:
         self.calls: list[str] = []  # "CreatePipeline"; of S3, Lambda and Scheduler "PUT /bucket/key"
+        self.bodies: list[bytes] = []  # of the calls
         self.faults: dict[str, Fault] = {}  # by operation; one that answers None lets the request pass
         self.passes_roles = True
         self._moto = DomainDispatcherApplication(create_backend_app)
@@ -86,6 +87,7 @@ class Account:
         operation = _operation(request, body)
         if not request.path.startswith("/moto-api/"):
             self.calls.append(operation)
+            self.bodies.append(body)
         fault = self.faults.get(operation) or self.faults.get("*")
         answer = fault(request) if fault else None
         if answer is None and operation == "SimulatePrincipalPolicy":
@@ -103,6 +105,16 @@ class Account:
     def writes(self) -> list[str]:
         """The calls that change something."""
         return [call for call in self.calls if not READS.fullmatch(call)]
+
+    def sent(self, operation: str) -> list[dict[str, Any]]:
+        """The requests of a SageMaker operation."""
+        return [
+            json.loads(body) for call, body in zip(self.calls, self.bodies, strict=True) if call == operation
+        ]
+
+    def forget(self) -> None:
+        self.calls.clear()
+        self.bodies.clear()
 
     def client(self, service: str) -> Any:
         return boto3.client(
@@ -139,7 +151,7 @@ class Account:
             Handler="deploy.handler",
             Code={"ZipFile": _zip("deploy.py", (ROOT / "steps" / "deploy.py").read_bytes())},
         )
-        self.calls.clear()
+        self.forget()
         return config
 
     def variables(self, home: Path, **more: str) -> dict[str, str]:
