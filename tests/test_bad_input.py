@@ -138,7 +138,7 @@ def _unsupported(body):
 def good_definition():
     """The project's own definition, and the file in a state folder that the command reads it from once it is
     compiled."""
-    config = settings.load("local")
+    config = settings.load("local", variables={})
     code = {script: bundle.uri(config.root) for script, bundle in code_bundle.bundles().items()}
     return definition.compile(config, code), lambda home: compiled.file_of(config, code, home)
 

@@ -15,7 +15,8 @@ import time
 import pandas
 import pytest
 
-from pipeline import code_bundle, definition, settings
+from pipeline import settings
+from pipeline.cli import show
 from pipeline.local import LocalSageMaker
 from pipeline.local.execution import EXECUTION, STEP
 from pipeline.local.store import Store
@@ -143,6 +144,71 @@ def test_the_gate_shuts_with_the_numbers_and_registers_nothing(first, small_revi
     assert answer["model_package_version"] is None
     assert steps(answer)["Register"]["status"] not in ("Succeeded", "Failed")
     assert registered(home) == versions
+
+
+def test_chosen_steps_go_on_from_the_results_of_an_earlier_run(first, small_reviews):
+    """--from goes on from the newest run that has what it needs, with that run's parameters; --only runs one
+    step; --source names another run."""
+    home, before = first
+    go = ["--local", "--start", "--wait", "--json"]
+    again = pipeline(
+        home, *go, "--from", "AccuracyGate", "--set", "AccuracyThreshold=0.99", module="pipeline.run"
+    )
+    answer = json.loads(again.stdout)
+    assert (again.returncode, answer["status"]) == (1, "Failed")
+    assert "0.99" in answer["failure_reason"]
+    assert {name for name, step in steps(answer).items() if step["status"] != "NotRun"} == {
+        "AccuracyGate",
+        "AccuracyTooLow",
+    }
+    assert answer["parameters"]["VocabularySize"] == "2000"  # of the run that is gone on from
+    only = pipeline(
+        home,
+        *go,
+        "--only",
+        "Train",
+        "--set",
+        "Seed=7",
+        "--source",
+        before["execution"],
+        module="pipeline.run",
+    )
+    answer = json.loads(only.stdout)
+    assert only.returncode == 0, only.stderr
+    assert [name for name, step in steps(answer).items() if step["status"] == "Succeeded"] == ["Train"]
+    assert "seed" in steps(answer)["Train"]["reason"]
+
+    between = pipeline(home, *go, "--only", "Preprocess", "--only", "Predict", module="pipeline.run")
+    assert between.returncode == 2
+    assert "add --only Train --only CreateModel" in between.stderr
+    unknown = pipeline(home, *go, "--from", "Evaluat", module="pipeline.run")
+    assert (unknown.returncode, "did you mean Evaluate?" in unknown.stderr) == (2, True)
+    nowhere = pipeline(home, *go, "--from", "Evaluate", "--source", "abcdefghijkl", module="pipeline.run")
+    assert (nowhere.returncode, "there is no execution abcdefghijkl" in nowhere.stderr) == (2, True)
+
+
+def test_plan_upsert_start_and_wait_one_by_one(tmp_path, small_reviews):
+    """What --local does at once, as on AWS; each part but --start changes nothing when it is done again."""
+    home, data = tmp_path / "state", ["--data", small_reviews]
+    plan = json.loads(pipeline(home, "--local", "--plan", "--json", *data, module="pipeline.run").stdout)
+    assert plan["action"] == "create"
+    assert "no executions yet" in pipeline(home, "runs", "list").stdout
+    upsert = pipeline(home, "--local", "--upsert", *data, module="pipeline.run")
+    assert "created the pipeline" in upsert.stdout
+    assert (
+        "nothing to upload or to change"
+        in pipeline(home, "--local", "--upsert", *data, module="pipeline.run").stdout
+    )
+    start = ["--local", "--start", "--wait", "--token", "monday", "--only", "Preprocess", "--json"]
+    started = pipeline(home, *start, *data, "--upsert", module="pipeline.run")
+    assert started.returncode == 0, started.stderr
+    again = pipeline(home, *start, *data, "--upsert", module="pipeline.run")
+    execution = json.loads(started.stdout)["execution"]
+    assert json.loads(again.stdout)["execution"] == execution
+    assert "started before" in again.stderr
+    waited = pipeline(home, "runs", "wait", execution, "--summary", tmp_path / "summary.md")
+    assert (waited.returncode, f"{execution}: Succeeded" in waited.stdout) == (0, True)
+    assert execution in (tmp_path / "summary.md").read_text()
 
 
 def test_killed_in_every_job_the_run_resumes_to_the_same_model(first, tmp_path, small_reviews):
@@ -345,7 +411,6 @@ def test_the_definition_that_runs_here_is_the_one_for_aws(first):
     """What ran is what compiles, and names no path of this machine."""
     home, _ = first
     ran = _records(home)[0]["PipelineDefinition"]
-    config = settings.load("local")
-    code = {script: bundle.uri(config.root) for script, bundle in code_bundle.bundles().items()}
-    assert json.loads(ran) == json.loads(definition.compile(config, code))
+    compiled = show.definition_of(settings.load("local", variables={}))
+    assert json.loads(ran) == json.loads(compiled)
     assert str(ROOT) not in ran and str(home) not in ran
