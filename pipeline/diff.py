@@ -13,7 +13,6 @@ from pipeline.dag import Definition, Step
 
 # In a list of AWS's, what the items are called by.
 NAMES = ("Name", "InputName", "OutputName", "ChannelName", "MetricName", "PropertyFileName", "ParameterName")
-_EXPRESSIONS = ("Get", "Std:Join", "Std:JsonGet")
 
 
 @dataclass(frozen=True)
@@ -160,7 +159,14 @@ def _options(items: list[Any]) -> dict[str, Any] | None:
 
 
 def is_expression(value: Any) -> bool:
-    return isinstance(value, dict) and len(value) == 1 and next(iter(value)) in _EXPRESSIONS
+    """{"Get": …}, {"Std:Join": {"On": …, "Values": […]}} or {"Std:JsonGet": {…, "Path": …}}"""
+    if not isinstance(value, dict) or len(value) != 1:
+        return False
+    ((kind, body),) = value.items()
+    if kind == "Get":
+        return isinstance(body, str)
+    wanted = {"Std:Join": ("Values", list), "Std:JsonGet": ("Path", str)}.get(kind)
+    return wanted is not None and isinstance(body, dict) and isinstance(body.get(wanted[0]), wanted[1])
 
 
 def readable(value: Any) -> str:

@@ -31,10 +31,9 @@ class Live:
             steps = Definition.parse(self.text).steps.values()
         except DefinitionError:
             return {}
-        first, *others = [tags_of(step.arguments["Tags"]) for step in steps if "Tags" in step.arguments] or [
-            {}
-        ]
-        return {key: value for key, value in first.items() if all(each.get(key) == value for each in others)}
+        tagged = [step.arguments["Tags"] for step in steps if isinstance(step.arguments.get("Tags"), list)]
+        shared = [set(tags_of(tags).items()) for tags in tagged]
+        return dict(sorted(set.intersection(*shared))) if shared else {}
 
 
 def read(sagemaker: Any, name: str) -> Live | None:
@@ -56,7 +55,7 @@ def read(sagemaker: Any, name: str) -> Live | None:
 
 def tags_of(items: Iterable[Mapping[str, Any]]) -> dict[str, str]:
     """[{"Key": "team", "Value": "search"}] -> {"team": "search"}; without those that only a run knows."""
-    return {tag["Key"]: tag["Value"] for tag in items if isinstance(tag["Value"], str)}
+    return {tag["Key"]: tag["Value"] for tag in items if isinstance(tag.get("Value"), str)}
 
 
 def check_ours(live: Live, settings: Settings) -> None:

@@ -106,11 +106,13 @@ def _filled(value: Any, defaults: Mapping[str, Any]) -> Any:
         source, _, name = str(value["Get"]).partition(".")
         return defaults.get(name, value) if source == "Parameters" else value
     filled = {key: _filled(item, defaults) for key, item in value.items()}
-    parts = filled["Std:Join"]["Values"] if set(filled) == {"Std:Join"} else [{}]
-    if any(isinstance(part, dict) for part in parts):
+    if not (diff.is_expression(filled) and "Std:Join" in filled):
         return filled
-    on = str(filled["Std:Join"].get("On", ""))  # all of it is known: a text
-    return on.join(part if isinstance(part, str) else json.dumps(part) for part in parts)
+    join = filled["Std:Join"]
+    if any(isinstance(part, dict | list) for part in join["Values"]):
+        return filled
+    parts = [part if isinstance(part, str) else json.dumps(part) for part in join["Values"]]
+    return str(join.get("On", "")).join(parts)  # all of it is known: a text
 
 
 def _references(step: Step) -> Iterator[tuple[str, Any]]:
