@@ -15,6 +15,9 @@ from pipeline.dag import Definition, Step
 NAMES = ("Name", "InputName", "OutputName", "ChannelName", "MetricName", "PropertyFileName", "ParameterName")
 
 
+Action = Literal["add", "change", "remove"]
+
+
 @dataclass(frozen=True)
 class Change:
     """A value at a path. Without `before` it is new, without `after` it goes."""
@@ -30,7 +33,7 @@ class Part:
 
     name: str
     kind: str  # its type
-    action: Literal["add", "remove", "change"]
+    action: Action
     changes: tuple[Change, ...]
     description: str = ""
 
@@ -64,27 +67,24 @@ _Described = tuple[str, str, Mapping[str, Any]]  # type, description, content
 
 
 def _parameter(body: Mapping[str, Any]) -> _Described:
-    return body.get("Type", ""), "", body
+    return str(body.get("Type", "")), "", body
 
 
 def _step(step: Step) -> _Described:
     body = {key: value for key, value in step.body.items() if key not in ("Name", "Arguments")}
     branch = step.branch and f"{step.branch.condition} is {str(step.branch.outcome).lower()}"
     content = {**step.arguments, **body, "runs if": branch}
-    return step.type, step.body.get("DisplayName", ""), content
+    return step.type, str(step.body.get("DisplayName", "")), content
 
 
 def _parts(old: Mapping[str, _Described], new: Mapping[str, _Described]) -> tuple[Part, ...]:
     found = []
-    for name, (kind, description, content) in new.items():
-        differs = changes(old[name][2] if name in old else {}, content)
-        if name not in old:
-            found.append(Part(name, kind, "add", differs, description))
-        elif differs:
-            found.append(Part(name, kind, "change", differs, description))
-    for name, (kind, description, content) in old.items():
-        if name not in new:
-            found.append(Part(name, kind, "remove", changes(content, {}), description))
+    for name in [*new, *(name for name in old if name not in new)]:
+        kind, description, _ = new[name] if name in new else old[name]
+        action: Action = "add" if name not in old else "remove" if name not in new else "change"
+        differs = changes(*(side[name][2] if name in side else {} for side in (old, new)))
+        if differs or action != "change":
+            found.append(Part(printable(name), printable(kind), action, differs, printable(description)))
     return tuple(found)
 
 
@@ -96,15 +96,21 @@ def changes(old: Any, new: Any) -> tuple[Change, ...]:
     return tuple(
         _change(path, before, after)
         for path in [*after, *(path for path in before if path not in after)]
-        if path not in before or path not in after or not same(before[path], after[path])
+        if not (path in before and path in after and same(before[path], after[path]))
+        if not (_filled(path, before, after) or _filled(path, after, before))
     )
+
+
+def _filled(path: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    """Is it an empty object here and has members there? They say it all."""
+    return one.get(path) in ({}, []) and any(each.startswith((f"{path}.", f"{path}[")) for each in other)
 
 
 def _change(path: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Change:
     shown = [readable(side[path]) if path in side else None for side in (before, after)]
     if shown[0] == shown[1]:  # "3" became 3
         shown = [json.dumps(side[path]) for side in (before, after)]
-    return Change(path, *shown)
+    return Change(printable(path), *shown)
 
 
 def same(one: Any, other: Any) -> bool:
@@ -120,7 +126,7 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
     elif isinstance(value, list) and (items := _named(value)):
         for name, item in items.items():
             yield from leaves(item, f"{path}[{name}]")
-    elif value is not None:
+    elif value is not None and (path or value != {}):
         yield path, value
 
 
@@ -174,9 +180,11 @@ def readable(value: Any) -> str:
 
     On one line, and without a character that a terminal would obey.
     """
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in _text(value)
-    )
+    return printable(_text(value))
+
+
+def printable(text: str) -> str:
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
 
 
 def _text(value: Any) -> str:

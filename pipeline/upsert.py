@@ -60,9 +60,15 @@ def _send(sagemaker: Any, call: Call, plan: Plan) -> None:
     try:
         getattr(sagemaker, xform_name(call.operation))(**call.request)
     except ClientError as error:
-        made = call.operation.startswith("Create") and "already exists" in error.response["Error"]["Message"]
-        if not made or (call.operation == "CreatePipeline" and not _as_planned(sagemaker, plan)):
+        if not (
+            call.operation.startswith("Create") and "already exists" in error.response["Error"]["Message"]
+        ):
             raise
+        if call.operation == "CreatePipeline" and not _as_planned(sagemaker, plan):
+            conflict = "another run has made the pipeline in between, and not as it was planned here"
+            raise ClientError(
+                {"Error": {"Code": "ConflictException", "Message": conflict}}, call.operation
+            ) from error
 
 
 def _as_planned(sagemaker: Any, plan: Plan) -> bool:

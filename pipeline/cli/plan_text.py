@@ -9,7 +9,6 @@ apart; as_json has them whole. Colour comes on top, and only on a terminal.
 import os
 import re
 import textwrap
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import zip_longest
 from typing import TextIO
@@ -58,7 +57,7 @@ def lines(plan: Plan) -> Iterator[str]:
 
 
 def summary(plan: Plan) -> str:
-    """In one line: "Plan: 2 uploads (66.2 MB); update the pipeline: 1 step to add, 2 to change." """
+    """In one line: "Plan: 2 uploads (66.2 MB); update the pipeline (steps: 1 to add, 2 to change)." """
     at_hand = plan.compared == "file"
     if plan.nothing_to_do:
         same = "the definition at hand" if at_hand else f"the pipeline {plan.settings.pipeline}"
@@ -73,21 +72,23 @@ def summary(plan: Plan) -> str:
     if plan.action == "create":
         parts.append(f"create the pipeline with {_count(len(plan.steps), 'step')}")
     elif plan.action == "update":
-        parts.append(f"update the pipeline: {_tally(plan)}")
+        parts.append(f"update the pipeline ({_tally(plan)})")
     asked = " No account was asked: this compares with a definition at hand." if at_hand else ""
     return f"Plan: {'; '.join(parts)}.{asked}"
 
 
 def _tally(plan: Plan) -> str:
-    """ "1 step to add, 2 steps to change, 1 parameter to change" """
-    itself = Counter((_sign_of(change), "setting or tag") for change in plan.changes)
-    steps = Counter((_SIGNS[part.action], "step") for part in plan.steps)
-    parameters = Counter((_SIGNS[part.action], "parameter") for part in plan.parameters)
-    verbs = {sign: action for action, sign in _SIGNS.items()}
-    return ", ".join(
-        f"{_count(number, what)} to {verbs[sign]}"
-        for found in (steps, parameters, itself)
-        for (sign, what), number in sorted(found.items())
+    """ "steps: 1 to add, 2 to change; settings: 1 to change" """
+    found = {
+        "steps": [_SIGNS[part.action] for part in plan.steps],
+        "parameters": [_SIGNS[part.action] for part in plan.parameters],
+        "settings": [_sign_of(change) for change in plan.changes],
+    }
+    return "; ".join(
+        f"{what}: "
+        + ", ".join(f"{signs.count(sign)} to {verb}" for verb, sign in _SIGNS.items() if sign in signs)
+        for what, signs in found.items()
+        if signs
     )
 
 
@@ -137,7 +138,9 @@ def _steps(parts: Iterable[Part], whole: bool) -> Iterator[str]:
             f": {part.description}" if part.description else ""
         )
         if part.action == "change" or (whole and part.action == "add"):
-            yield from (f"{_INDENT * 2}{line}" for line in _changes(part.changes))
+            said = ("Type", "DisplayName") if part.action == "add" else ()
+            shown = [change for change in part.changes if change.path not in said]
+            yield from (f"{_INDENT * 2}{line}" for line in _changes(shown))
 
 
 def _reruns(reruns: Iterable[Rerun], always: bool) -> Iterator[str]:

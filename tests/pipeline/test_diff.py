@@ -61,6 +61,20 @@ def test_values_are_told_apart_by_path() -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "found"),
+    [
+        ({}, {"a": 1}, (Change("a", None, "1"),)),
+        ({"m": {}}, {"m": {"a": 1}}, (Change("m.a", None, "1"),)),
+        ({"m": [{"Name": "x", "a": 1}]}, {"m": []}, (Change("m[x].a", "1", None),)),
+        ({}, {"m": {}}, (Change("m", None, "{}"),)),
+        ({"m": None}, {}, ()),
+    ],
+)
+def test_an_empty_object_says_no_more_than_what_is_in_it(old: Any, new: Any, found: tuple[Change, ...]) -> None:
+    assert diff.changes(old, new) == found
+
+
 def test_another_type_is_a_change_that_can_be_seen() -> None:
     assert diff.changes({"epochs": "3"}, {"epochs": 3}) == (Change("epochs", '"3"', "3"),)
 
