@@ -140,10 +140,10 @@ def test_a_data_file_with_a_fault_is_named(tmp_path: Path) -> None:
 
 
 def test_the_environment_is_what_the_flag_says_else_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SENTIMENT_ENVIRONMENT", "prod")
+    monkeypatch.setenv(settings.CHOICE, "prod")
     assert options.environment("dev", "local") == "dev"
     assert options.environment(None, "local") == "prod"
-    monkeypatch.delenv("SENTIMENT_ENVIRONMENT")
+    monkeypatch.delenv(settings.CHOICE)
     assert options.environment(None, "local") == "local"
 
 

@@ -1,0 +1,158 @@
+"""Do what was asked of python -m pipeline.run.
+
+The order is: whatever can be wrong with the request first (parameters, data, definition, account), then the
+plan, then the first write. --plan stops before it, and --upsert does what the plan says.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TextIO
+
+from pipeline import (
+    code_bundle,
+    compiled,
+    control,
+    data,
+    lineage,
+    parameters,
+    plan,
+    selection,
+    sessions,
+    settings,
+    start,
+    upsert,
+)
+from pipeline.cli import plan_text, summary
+from pipeline.cli.follow import follow
+from pipeline.cli.progress import uploading
+from pipeline.cli.report import command
+from pipeline.cli.request import Request
+from pipeline.code_bundle import Bundle
+from pipeline.dag import Definition
+from pipeline.data import Data
+from pipeline.errors import DefinitionError, UsageError
+from pipeline.lint import Finding, errors, lint
+from pipeline.parameters import Value
+from pipeline.plan import Plan
+from pipeline.sessions import Clients
+from pipeline.settings import Settings
+from pipeline.start import Start
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What a plan and a start are made of."""
+
+    settings: Settings
+    values: Mapping[str, Value]  # of parameters
+    bundles: Mapping[str, Bundle]
+    text: str  # the compiled definition
+    reviews: Data | None  # on this machine
+
+
+def perform(request: Request) -> int:
+    """The exit code."""
+    summary.check(request.summary)
+    sources = _read(request)
+    config, told = sources.settings, sys.stderr if request.as_json else sys.stdout
+    if request.against:
+        _show(
+            plan.against(_definition_in(request.against), config, sources.text), request.as_json, sys.stdout
+        )
+        return 0
+    size = sources.reviews.size if sources.reviews else 0
+    with sessions.connect(config, sessions.state_folder(), size) as clients:
+        _refuse(clients.preflight(config), UsageError, f"this would fail in account {config.account}")
+        planned = plan.make(clients, config, sources.text, sources.bundles, sources.reviews)
+        to_start = _start(clients, request, sources) if request.start else None
+        acts = request.upsert or request.start
+        if request.plan:
+            _show(planned, request.as_json and not acts, told if acts else sys.stdout)
+        if request.upsert:
+            _upsert(clients, planned, request, told)
+        if not to_start:
+            return 0
+        arn = start.execute(clients.sagemaker, to_start)
+        execution, before = control.execution_id(arn), " before" if to_start.earlier else ""
+        print(f"started{before}: execution {execution}", file=told, flush=True)
+        if request.wait:
+            return follow(clients, arn, config, request.as_json, request.timeout, summary=request.summary)
+    print(f"watch it with: {command(config.environment, 'runs', 'wait', execution)}", file=told)
+    if request.as_json:
+        print(json.dumps({"execution": execution, "arn": arn}))
+    return 0
+
+
+def _read(request: Request) -> Sources:
+    """Everything that needs no account. Raises UsageError in one of its kinds."""
+    config = settings.load(request.environment, request.settings)
+    named = [f"InputData={request.data}"] if request.data and not request.reviews else []
+    values = parameters.parse([*request.assignments, *named], parameters.table(config))
+    found = data.find(request.reviews) if request.reviews else None
+    elsewhere = config.input_data or "InputData" in values or request.selective or request.against
+    if (request.plan or request.upsert) and not found and not elsewhere:
+        found = data.find(None)
+    if found:
+        values["InputData"] = found.uri(config.root)
+    bundles = code_bundle.bundles()
+    code = {script: bundle.uri(config.root) for script, bundle in bundles.items()}
+    text = compiled.load(config, code, sessions.state_folder())
+    _refuse(lint(text, config, values), DefinitionError, "the pipeline would be refused")
+    return Sources(config, values, bundles, text, found)
+
+
+def _start(clients: Clients, request: Request, sources: Sources) -> Start:
+    """Of the definition that the pipeline will have by then: this one, or without an upsert its own."""
+    config, values = sources.settings, sources.values
+    text = sources.text if request.upsert else control.definition(clients.sagemaker, config.pipeline)
+    graph, chosen = Definition.parse(text), None
+    if request.selective:
+        chosen = selection.select(clients, config, graph, request.only, request.first, request.source)
+        values = {**chosen.values, **values}
+    reviews = values.get("InputData", parameters.table(config)["InputData"].default)
+    origin = lineage.of(text, sources.bundles, sources.reviews, str(reviews))
+    if graph != Definition.parse(sources.text):
+        print(f"{config.pipeline} is not what these sources make; it starts as it is", file=sys.stderr)
+        origin = replace(origin, commit=lineage.UNKNOWN, code=lineage.UNKNOWN)
+    token = control.token(config.pipeline, request.token, os.environ)
+    return start.make(clients.sagemaker, config, graph, values, origin, token, chosen)
+
+
+def _upsert(clients: Clients, planned: Plan, request: Request, told: TextIO) -> None:
+    done = upsert.execute(clients, planned, uploading).steps
+    for line in done[len(planned.uploads) :] if done else ["nothing to upload or to change"]:
+        print(line, file=told, flush=True)
+    if request.as_json and not request.start:
+        print(json.dumps({"pipeline": planned.settings.pipeline, "done": done}))
+
+
+def _definition_in(file: str) -> str | None:
+    if file == "-":
+        return None
+    try:
+        text = Path(file).read_text("utf-8")
+        Definition.parse(text)
+    except (OSError, UnicodeDecodeError, DefinitionError) as error:
+        raise UsageError(f"cannot read --against {file}: {error}") from error
+    return text
+
+
+def _refuse(findings: Iterable[Finding], kind: type[UsageError], what: str) -> None:
+    """Warnings are said; with an error among the findings nothing goes on."""
+    found = list(findings)
+    if faults := errors(found):
+        raise kind("\n  ".join([f"{what}:", *map(str, faults)]))
+    for finding in found:
+        if finding.severity == "warning":
+            print(finding, file=sys.stderr)
+
+
+def _show(planned: Plan, as_json: bool, stream: TextIO) -> None:
+    if as_json:
+        print(json.dumps(planned.as_json(), indent=1), file=stream)
+    else:
+        plan_text.show(planned, stream)
