@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import options
+from pipeline.cli import options, program
 from pipeline.cli.options import Env, Json, SettingsGiven, Summary, Timeout
 from pipeline.cli.request import Request
 from pipeline.errors import UsageError
@@ -95,12 +95,9 @@ def run(
 
 
 def main() -> None:
-    from pipeline.cli.errors import reported
-
     app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
     app.command()(run)
-    with reported():
-        app(prog_name="python -m pipeline.run")
+    program.run(app, "python -m pipeline.run")
 
 
 if __name__ == "__main__":

@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli import options
-from pipeline.cli.errors import reported
+from pipeline.cli import options, program
 from pipeline.cli.options import Env, ExecutionId, Json, SettingsGiven, Summary, Timeout
 from pipeline.errors import UsageError
 
@@ -35,8 +34,7 @@ for name, group in (("runs", runs), ("schedule", schedule), ("local", local)):
 
 
 def main() -> None:
-    with reported():
-        app(prog_name="python -m pipeline")
+    program.run(app, "python -m pipeline")
 
 
 def where(env: str | None, setting: list[str] | None) -> tuple[str, dict[str, str]]:
