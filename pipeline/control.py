@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pipeline.errors import NotFound
+from pipeline.errors import NotFound, UsageError
 from pipeline.parameters import Value
 
 ENDED = ("Succeeded", "Failed", "Stopped", "CompletedWithFailures")
@@ -126,9 +126,13 @@ def retry(clients: Any, arn: str) -> frozenset[str]:
     """Go on with an execution that failed or was stopped. Returns the steps that had succeeded before, which
     do not run again.
 
-    Raises NotFound for an execution that does not exist.
+    Raises NotFound for an execution that does not exist, UsageError for one that needs no retry.
     """
-    describe(clients.sagemaker, arn)
+    status = describe(clients.sagemaker, arn)["PipelineExecutionStatus"]
+    if status not in ("Failed", "Stopped"):
+        raise UsageError(
+            f"execution {execution_id(arn)} is {status}; only one that is Failed or Stopped can be retried"
+        )
     done = frozenset(step.name for step in steps(clients, arn) if step.status == "Succeeded")
     clients.sagemaker.retry_pipeline_execution(PipelineExecutionArn=arn)
     return done
@@ -146,7 +150,7 @@ def describe(sagemaker: Any, arn: str) -> dict[str, Any]:
         found: dict[str, Any] = sagemaker.describe_pipeline_execution(PipelineExecutionArn=arn)
     except sagemaker.exceptions.ResourceNotFound:
         raise NotFound(
-            f"there is no execution {execution_id(arn)}; see: python -m pipeline runs list"
+            f"there is no execution {execution_id(arn)}; see: python -m pipeline runs list [--env NAME]"
         ) from None
     return found
 

@@ -85,7 +85,9 @@ def select(
                 f"the chosen steps need the result of {', '.join(sorted(needed))}, and there is no "
                 f"execution of {pipeline} in which that succeeded; run the whole pipeline first"
             )
-    return Selection(chosen, source, _values(clients.sagemaker, source, settings) if source else {})
+    return Selection(
+        chosen, source, _values(clients.sagemaker, source, settings, definition) if source else {}
+    )
 
 
 def _succeeded(clients: Any, source: str) -> set[str]:
@@ -98,15 +100,15 @@ def _succeeded(clients: Any, source: str) -> set[str]:
     return {step.name for step in control.steps(clients, source) if step.status == "Succeeded"}
 
 
-def _values(sagemaker: Any, source: str, settings: Settings) -> dict[str, Value]:
+def _values(sagemaker: Any, source: str, settings: Settings, definition: Definition) -> dict[str, Value]:
     """What the source ran with; parameters that the pipeline no longer has are left behind."""
-    known = table(settings)
+    kept = [
+        parameter
+        for name, parameter in table(settings).items()
+        if name in definition.parameters and not parameter.set_by_run
+    ]
     given = control.parameters(sagemaker, source)
-    return {
-        name: known[name].parse(text)
-        for name, text in given.items()
-        if name in known and not known[name].set_by_run
-    }
+    return {each.name: each.parse(given[each.name]) for each in kept if each.name in given}
 
 
 def _known(definition: Definition, name: str) -> None:

@@ -4,7 +4,7 @@ Decided from what is there: another execution that runs, the execution that this
 (a CI job that is run again), and, where nothing is upserted, the pipeline as it is.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,9 +49,8 @@ def make(
     name = f"{lineage.short}-{token[:12]}"
     known = list(control.executions(sagemaker, settings.pipeline))
     earlier = [each for each in known if each.get("PipelineExecutionDisplayName") == name]
-    running = [each for each in known if each["PipelineExecutionStatus"] not in control.ENDED]
-    if running and not earlier and not settings.concurrent_executions:
-        raise _running(running[0], settings)
+    if not earlier:
+        check_alone(known, settings)
     given = {**values, **lineage.parameters()}
     return Start(
         settings.pipeline,
@@ -77,11 +76,16 @@ def execute(sagemaker: Any, start: Start) -> str:
     )
 
 
-def _running(execution: Mapping[str, Any], settings: Settings) -> UsageError:
-    arn, since = execution["PipelineExecutionArn"], execution["StartTime"].astimezone()
-    identity, where = control.execution_id(arn), f"--env {settings.environment}"
-    return UsageError(
-        f"execution {identity} of {settings.pipeline} is {execution['PipelineExecutionStatus']} since "
-        f"{since:%Y-%m-%d %H:%M:%S}; wait with: python -m pipeline runs wait {identity} {where}, or stop it: "
-        f"python -m pipeline stop {identity} {where}; concurrent_executions: true allows several at once"
+def check_alone(executions: Iterable[Mapping[str, Any]], settings: Settings) -> None:
+    """Raises UsageError when one of them runs, unless the settings allow several at once."""
+    running = [each for each in executions if each["PipelineExecutionStatus"] not in control.ENDED]
+    if not running or settings.concurrent_executions:
+        return
+    since = running[0]["StartTime"].astimezone()
+    identity = control.execution_id(running[0]["PipelineExecutionArn"])
+    where = f"{identity} --env {settings.environment}"
+    raise UsageError(
+        f"execution {identity} of {settings.pipeline} is {running[0]['PipelineExecutionStatus']} since "
+        f"{since:%Y-%m-%d %H:%M:%S}; wait with: python -m pipeline runs wait {where}, or stop it: "
+        f"python -m pipeline stop {where}; concurrent_executions: true allows several at once"
     )

@@ -209,6 +209,12 @@ def test_plan_upsert_start_and_wait_one_by_one(tmp_path, small_reviews):
     waited = pipeline(home, "runs", "wait", execution, "--summary", tmp_path / "summary.md")
     assert (waited.returncode, f"{execution}: Succeeded" in waited.stdout) == (0, True)
     assert execution in (tmp_path / "summary.md").read_text()
+    for verb, reason in (
+        ("stop", "there is nothing to stop"),
+        ("retry", "only one that is Failed or Stopped"),
+    ):
+        refused = pipeline(home, verb, execution)
+        assert (refused.returncode, f"{execution} is Succeeded; {reason}" in refused.stderr) == (2, True)
 
 
 def test_killed_in_every_job_the_run_resumes_to_the_same_model(first, tmp_path, small_reviews):

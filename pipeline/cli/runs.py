@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from pipeline import control, outcome, sessions, settings
+from pipeline import control, outcome, sessions, settings, start
 from pipeline.cli import follow, summary
 from pipeline.cli.report import command
 from pipeline.control import execution_id
+from pipeline.errors import UsageError
 from pipeline.settings import Settings
 
 LATEST = 20
@@ -85,13 +86,18 @@ def retry(
     summary.check(summary_file)
     with _connected(environment, flags) as (clients, config):
         arn = _arn(clients, config, execution)
+        start.check_alone(control.executions(clients.sagemaker, config.pipeline), config)
         done = control.retry(clients, arn)
         return follow.follow(clients, arn, config, as_json, timeout, done, summary_file)
 
 
 def stop(environment: str, flags: Mapping[str, Any], execution: str) -> None:
     with _connected(environment, flags) as (clients, config):
-        control.stop(clients.sagemaker, _arn(clients, config, execution))
+        arn = _arn(clients, config, execution)
+        status = control.describe(clients.sagemaker, arn)["PipelineExecutionStatus"]
+        if status in control.ENDED:
+            raise UsageError(f"execution {execution} is {status}; there is nothing to stop")
+        control.stop(clients.sagemaker, arn)
     print(f"{execution} is stopping")
 
 

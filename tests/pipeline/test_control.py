@@ -7,7 +7,7 @@ from scenes import ARN, JOB, Moments, ran
 from scripted_aws import Refused, scripted
 
 from pipeline import control
-from pipeline.errors import NotFound
+from pipeline.errors import NotFound, UsageError
 
 PIPELINE = ARN.partition("/execution/")[0]
 
@@ -102,6 +102,14 @@ def test_retrying_says_what_had_succeeded_before() -> None:
     )
     assert control.retry(scene.clients, ARN) == {"Train"}
     assert scene.called("RetryPipelineExecution") == 1
+
+
+@pytest.mark.parametrize("status", ["Executing", "Stopping", "Succeeded"])
+def test_what_did_not_fail_is_not_retried(status: str) -> None:
+    scene = Moments((status, [], []))
+    with pytest.raises(UsageError, match=f"abcdefghijkl is {status}; only one that is Failed or Stopped"):
+        control.retry(scene.clients, ARN)
+    assert scene.called("RetryPipelineExecution") == 0
 
 
 def test_the_log_of_a_failed_step_can_be_read_whole() -> None:

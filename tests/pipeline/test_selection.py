@@ -19,6 +19,7 @@ PIPELINE = "arn:aws:sagemaker:us-east-1:111122223333:pipeline/sentiment-dev"
 GRAPH = Definition.parse(
     json.dumps(
         {
+            "Parameters": [{"Name": name, "Type": "String"} for name in ("Epochs", "Commit", "Retired")],
             "Steps": [
                 {"Name": "Preprocess", "Type": "Processing"},
                 {"Name": "Train", "Type": "Training", "DependsOn": ["Preprocess"]},
@@ -33,7 +34,7 @@ GRAPH = Definition.parse(
                         "ElseSteps": [{"Name": "TooLow", "Type": "Fail"}],
                     },
                 },
-            ]
+            ],
         }
     )
 )
@@ -47,7 +48,7 @@ def arn(execution: str) -> str:
 def clients(tmp_path: Any, *executions: tuple[str, str, list[str]]) -> Clients:
     """Executions, newest first: (id, status, the steps that succeeded)."""
     found = {arn(name): (status, steps) for name, status, steps in executions}
-    ran = {"Epochs": "7", "Commit": "c" * 40, "Retired": "1"}
+    ran = {"Epochs": "7", "Seed": "3", "Commit": "c" * 40, "Retired": "1"}
     answers = {
         "DescribePipeline": lambda _: {"PipelineArn": PIPELINE},
         "ListPipelineExecutions": lambda _: {
@@ -119,7 +120,7 @@ def test_the_source_is_the_newest_that_ended_and_has_what_is_needed(tmp_path: An
         ("older", "Succeeded", ["Preprocess", "Train", "Evaluate"]),
     )
     chosen = select(found, "Evaluate")
-    assert chosen == Selection(("Evaluate",), arn("failed"), {"Epochs": 7})  # what a run sets is its own
+    assert chosen == Selection(("Evaluate",), arn("failed"), {"Epochs": 7})  # Seed is not declared any more
 
 
 def test_steps_that_start_from_nothing_need_no_source(tmp_path: Any) -> None:
