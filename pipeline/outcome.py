@@ -65,7 +65,7 @@ def of(clients: Any, arn: str) -> Outcome:
     described = control.describe(clients.sagemaker, arn)
     status = described["PipelineExecutionStatus"]
     definition = definition_of(clients.sagemaker, arn)
-    parameters = _parameters(clients.sagemaker, arn)
+    parameters = control.parameters(clients.sagemaker, arn)
     defaults = {name: str(found.get("DefaultValue")) for name, found in definition.parameters.items()}
     ran = {step.name: step for step in control.steps(clients, arn)}
     evaluation = _evaluation(clients, ran.get(EVALUATION[0]))
@@ -157,13 +157,6 @@ def _evaluation(clients: Any, step: Step | None) -> dict[str, Any]:
         return {}
     evaluation: dict[str, Any] = json.loads(text)
     return evaluation
-
-
-def _parameters(sagemaker: Any, arn: str) -> dict[str, str]:
-    pages = sagemaker.get_paginator("list_pipeline_parameters_for_execution").paginate(
-        PipelineExecutionArn=arn
-    )
-    return {found["Name"]: found["Value"] for page in pages for found in page["PipelineParameters"]}
 
 
 def _package(sagemaker: Any, ran: Iterable[Step]) -> dict[str, Any]:
