@@ -1,5 +1,5 @@
-"""Writes the generated parts of the README: the pipeline's graph, a run's last lines, and the measured
-figures.
+"""Writes the generated parts of the README: the pipeline's graph, a run's last lines, what each role may do,
+and the measured figures.
 
 python -m benchmarks.readme   No figure in the README is typed by hand; a test fails when a part is out of
 date.
@@ -10,7 +10,9 @@ import re
 from pathlib import Path
 from typing import Any
 
+from benchmarks import plan
 from benchmarks.local_run import PROMISES
+from infra import template
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -32,8 +34,48 @@ ROWS = {  # figure of local_run.json: how the README says it, and its format
     "help_seconds": ("`python -m pipeline --help`", "{:.2f} s"),
 }
 
+PLAN_ROWS = {  # figure of plan.json
+    "plan_seconds": "`--plan`, nothing compiled before, with AWS on loopback",
+    "sdk_seconds": "of that the SageMaker SDK, imported and compiling",
+    "aws_seconds": "of that AWS's clients and their calls",
+    "own_seconds": "of that all the rest, Python's start included",
+    "again_seconds": "the same again, compiled before",
+}
+WHO = {  # assumes a role
+    "sagemaker.amazonaws.com": "SageMaker",
+    "lambda.amazonaws.com": "Lambda",
+    "scheduler.amazonaws.com": "EventBridge Scheduler",
+}
 
-def figures(result: dict[str, Any]) -> str:
+
+def roles() -> str:
+    """A row for each role, and one for what the containers of jobs and endpoint both may."""
+    lines, found = ["| role | assumed by | may |", "| --- | --- | --- |"], template.roles().values()
+    for role in found:
+        who = WHO.get(role.trust["Principal"].get("Service"), "a job of GitHub Actions on main")
+        lines.append(f"| `{_dev(role.name)}` | {who} | {_may(role.own)} |")
+    sharing = [role for role in found if role.shared]
+    names = " and ".join(f"`{_dev(role.name)}`" for role in sharing)
+    return "\n".join([*lines, f"| {names} | both besides | {_may(sharing[0].shared)} |"])
+
+
+def _may(statements: tuple[template.Statement, ...]) -> str:
+    """Each statement a line: sagemaker: CreateModel, DescribeModel on `model/pipelines-*`"""
+    lines = []
+    for statement in statements:
+        service = statement.actions[0].partition(":")[0]
+        verbs = ", ".join(action.partition(":")[2] for action in statement.actions)
+        on = ", ".join(f"`{_dev(resource)}`" for resource in statement.resources)
+        lines.append(f"{service}: {verbs} on {on}")
+    return "<br>".join(lines)
+
+
+def _dev(text: str) -> str:
+    """ "${Bucket.Arn}/sentiment-${Environment}" -> "Bucket/sentiment-dev" """
+    return re.sub(r"\$\{(\w+)(?:\.Arn)?\}", r"\1", text.replace("${Environment}", "dev"))
+
+
+def figures(result: dict[str, Any], planned: dict[str, Any]) -> str:
     machine = result["machine"]
     lines = [
         f"On {machine['cpu_count']} cores, Python {machine['python']}; of several runs the median:",
@@ -45,6 +87,10 @@ def figures(result: dict[str, Any]) -> str:
         figure, (bound, limit) = result["figures"][key], PROMISES.get(key, ("", None))
         promised = f"{bound} {shape.format(limit)}" if bound else ""
         lines.append(f"| {label} | {shape.format(figure['median'])} | {figure['runs']} | {promised} |")
+    for key, label in PLAN_ROWS.items():
+        figure = planned["figures"][key]
+        promised = f"at most {plan.PROMISES[key]:.1f} s" if key in plan.PROMISES else ""
+        lines.append(f"| {label} | {figure['median']:.2f} s | {figure['runs']} | {promised} |")
     return "\n".join(lines)
 
 
@@ -63,8 +109,14 @@ def graph() -> str:
 
 def rendered(text: str) -> str:
     """The README's text with every generated part made anew."""
-    result = json.loads(RESULTS.read_text())
-    for name, part in {"figures": figures(result), "example": example(result), "graph": graph()}.items():
+    result, planned = json.loads(RESULTS.read_text()), json.loads(plan.RESULTS.read_text())
+    parts = {
+        "graph": graph(),
+        "example": example(result),
+        "roles": roles(),
+        "figures": figures(result, planned),
+    }
+    for name, part in parts.items():
         begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
         text = re.sub(
             f"{begin}.*{end}", lambda _, part=part, b=begin, e=end: f"{b}\n{part}\n{e}", text, flags=re.DOTALL

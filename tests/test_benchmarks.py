@@ -5,8 +5,10 @@ import json
 
 import pytest
 
+from benchmarks import plan
 from benchmarks.local_run import PROMISES, RESULTS, broken
 
+PLANNED = json.loads(plan.RESULTS.read_text())
 KEPT = json.loads(RESULTS.read_text())
 
 
@@ -28,3 +30,14 @@ def test_a_figure_beyond_its_limit_is_named(figure):
 def test_a_job_that_ran_again_and_a_gate_that_did_not_shut_are_named():
     lines = broken({**KEPT, "again_cached": ["Preprocess"], "gated_statuses": ["Succeeded"]})
     assert ["cache" in lines[0], "threshold" in lines[1]] == [True, True]
+
+
+def test_the_last_plan_keeps_every_promise():
+    assert plan.broken(PLANNED) == []
+
+
+@pytest.mark.parametrize("figure", plan.PROMISES)
+def test_a_plan_that_takes_too_long_is_named(figure):
+    result = copy.deepcopy(PLANNED)
+    result["figures"][figure]["median"] = plan.PROMISES[figure] * 1.01
+    assert [line.partition(" ")[0] for line in plan.broken(result)] == [figure]
