@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from werkzeug.wrappers import Response
 
 from aws_account import Account, command
 
@@ -142,4 +143,53 @@ def test_a_plan_against_a_file_asks_nobody(account: Account, run: Any, home: Pat
     assert "Train" in changed.stdout and "EnableManagedSpotTraining" in changed.stdout
     new = command(variables, "--plan", "--against", "-", "--json")
     assert json.loads(new.stdout)["action"] == "create"
+    assert account.calls == []
+
+
+@pytest.mark.parametrize(("status", "code"), [("Succeeded", 0), ("Failed", 1), ("Stopped", 1)])
+def test_the_exit_code_is_what_came_of_it(
+    account: Account, run: Any, home: Path, tmp_path: Path, status: str, code: int
+) -> None:
+    """Of the run, and of each verb that looks at its execution again."""
+    answer = {
+        "PipelineExecutionStatus": status,
+        **({"FailureReason": "no room"} if status == "Failed" else {}),
+    }
+    account.faults["DescribePipelineExecution"] = lambda _: Response(
+        json.dumps(answer), mimetype="application/json"
+    )
+    summary = tmp_path / "summary.md"
+    done = run("--upsert", "--start", "--wait", "--data", DATA, "--summary", summary, code=code)
+    execution = done.stdout.partition("started: execution ")[2][:12]
+    assert f"{execution}: {status}" in done.stdout
+    assert f"runs show {execution} --env dev" in done.stdout
+    assert f"## sentiment-dev: {status}" in summary.read_text()
+    assert ("no room" in summary.read_text()) == (status == "Failed")
+
+    variables = account.variables(home, SENTIMENT_ENVIRONMENT="dev")
+    again = command(variables, "runs", "wait", execution, "--json", module="pipeline")
+    assert (again.returncode, json.loads(again.stdout)["status"]) == (code, status)
+    shown = command(variables, "runs", "show", execution, "--json", module="pipeline")
+    assert (shown.returncode, json.loads(shown.stdout)["execution"]) == (0, execution)
+    listed = command(variables, "runs", "list", "--json", module="pipeline")
+    assert [each["execution"] for each in json.loads(listed.stdout)] == [execution]
+    stopped = command(variables, "stop", execution, module="pipeline")
+    assert (stopped.returncode, "nothing to stop" in stopped.stderr) == (2, True)
+
+
+def test_without_credentials_every_verb_says_how_to_sign_in(account: Account, home: Path) -> None:
+    variables = account.variables(home)
+    del variables["AWS_ACCESS_KEY_ID"], variables["AWS_SECRET_ACCESS_KEY"]
+    account.forget()
+    for verb in (
+        ["runs", "list"],
+        ["runs", "wait", "abcdefghijkl"],
+        ["stop", "abcdefghijkl"],
+        ["retry", "abcdefghijkl"],
+        ["invoke", "good"],
+        ["schedule", "show"],
+    ):
+        done = command(variables, *verb, "--env", "dev", module="pipeline")
+        assert done.returncode == 3, verb
+        assert "aws sso login" in done.stderr and "Traceback" not in done.stderr
     assert account.calls == []
