@@ -15,6 +15,7 @@ _SIGN_IN = (
     " (in GitHub Actions: permissions: id-token: write, and the step that assumes the role)"
 )
 _SIGN_IN_AGAIN = "sign in again: aws sso login, or fresh AWS_… variables"
+_LOST = "it may have been done all the same: run the same command again, or see: python -m pipeline runs list"
 _REACH = "see that the region is right, and that the network and its proxy let this through"
 
 _OF_BOTOCORE: tuple[tuple[tuple[type[Exception], ...], str], ...] = (  # the first that fits
@@ -30,6 +31,7 @@ _OF_BOTOCORE: tuple[tuple[tuple[type[Exception], ...], str], ...] = (  # the fir
     ((botocore.NoRegionError, botocore.InvalidRegionError, botocore.UnknownRegionError), "correct `region`"),
     ((botocore.ProxyConnectionError,), "see HTTPS_PROXY and NO_PROXY"),
     ((botocore.SSLError,), "see AWS_CA_BUNDLE: a proxy may have a certificate of its own"),
+    ((botocore.ReadTimeoutError, botocore.ConnectionClosedError), _LOST),
     ((botocore.ConnectionError, botocore.HTTPClientError), _REACH),
 )
 
@@ -95,7 +97,8 @@ def explain(error: Exception) -> AwsRefused | None:
     if isinstance(error, botocore.BotoCoreError):
         kind = type(error).__name__
         remedy = next((text for kinds, text in _OF_BOTOCORE if isinstance(error, kinds)), "")
-        return AwsRefused(_sentence(f"AWS was not asked, {kind}: {_safe(str(error))}", remedy), code=kind)
+        what = "AWS's answer did not come" if remedy == _LOST else "AWS was not asked"
+        return AwsRefused(_sentence(f"{what}, {kind}: {_safe(str(error))}", remedy), code=kind)
     return None
 
 

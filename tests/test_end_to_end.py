@@ -185,6 +185,9 @@ def test_chosen_steps_go_on_from_the_results_of_an_earlier_run(first, small_revi
     assert (unknown.returncode, "did you mean Evaluate?" in unknown.stderr) == (2, True)
     nowhere = pipeline(home, *go, "--from", "Evaluate", "--source", "abcdefghijkl", module="pipeline.run")
     assert (nowhere.returncode, "there is no execution abcdefghijkl" in nowhere.stderr) == (2, True)
+    for verb in (["runs", "show"], ["runs", "wait"], ["retry"], ["stop"]):
+        absent = pipeline(home, *verb, "abcdefghijkl")
+        assert (absent.returncode, "there is no execution abcdefghijkl" in absent.stderr) == (2, True)
 
 
 def test_plan_upsert_start_and_wait_one_by_one(tmp_path, small_reviews):

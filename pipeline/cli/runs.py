@@ -72,6 +72,7 @@ def wait(
     summary.check(summary_file)
     with _connected(environment, flags) as (clients, config):
         arn = _arn(clients, config, execution)
+        control.describe(clients.sagemaker, arn)
         return follow.follow(clients, arn, config, as_json, timeout, summary=summary_file)
 
 
