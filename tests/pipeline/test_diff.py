@@ -71,7 +71,9 @@ def test_values_are_told_apart_by_path() -> None:
         ({"m": None}, {}, ()),
     ],
 )
-def test_an_empty_object_says_no_more_than_what_is_in_it(old: Any, new: Any, found: tuple[Change, ...]) -> None:
+def test_an_empty_object_says_no_more_than_what_is_in_it(
+    old: Any, new: Any, found: tuple[Change, ...]
+) -> None:
     assert diff.changes(old, new) == found
 
 

@@ -24,7 +24,10 @@ from pipeline.settings import Settings, load
 
 ACCOUNT = "123456789012"  # moto's
 SCHEDULER = f"arn:aws:iam::{ACCOUNT}:role/sentiment-prod-schedule"
-SETTINGS = load("prod", {"account": ACCOUNT, "schedule_role": SCHEDULER}, variables={})
+AWS_IMAGE = "763104351884.dkr.ecr.us-east-1.amazonaws.com/pytorch:2.13-cpu-amzn2023-sagemaker"
+SETTINGS = load(
+    "prod", {"account": ACCOUNT, "schedule_role": SCHEDULER, "training_image": AWS_IMAGE}, variables={}
+)
 FUNCTION_ROLE = f"arn:aws:iam::{ACCOUNT}:role/sentiment-prod-deploy"
 USER = f"arn:aws:sts::{ACCOUNT}:user/moto"
 IMAGES = ("processing_image", "training_image", "serving_image")
