@@ -29,11 +29,7 @@ from pipeline import settings
 from shared import ROOT
 
 ACCOUNT = "123456789012"  # moto's
-VARIABLES = {
-    "SENTIMENT_ACCOUNT": ACCOUNT,
-    # AWS's own registry, from which the training image comes, is another account: moto has one
-    "SENTIMENT_TRAINING_IMAGE": f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/sentiment/training:1",
-}
+VARIABLES = {"SENTIMENT_ACCOUNT": ACCOUNT}
 # Of S3 and Lambda, whose operations are HTTP methods, those that only read.
 READS = re.compile(r"(Describe|List|Get|Head|BatchGet|Simulate)\w*|(GET|HEAD) .*")
 SIMULATED = """<SimulatePrincipalPolicyResponse xmlns="https://iam.amazonaws.com/doc/2010-05-08/">
