@@ -48,15 +48,15 @@ def state_folder() -> Path:
 
 
 @contextmanager
-def connect(settings: Settings, home: Path, data_bytes: int = 0) -> Iterator[Clients]:
-    """Clients for one command. `data_bytes`: the size of the reviews that a run is about to bring.
+def connect(settings: Settings, home: Path, data_bytes: int | None = None) -> Iterator[Clients]:
+    """Clients for one command. `data_bytes`: the size of the reviews that it is about to bring, for a run.
 
     Raises StateFolderError when the state folder cannot be used, or is too small for them.
     """
     if settings.environment != "local":
         yield _on_aws(settings)
         return
-    if data_bytes:
+    if data_bytes is not None:
         _check_space(home, data_bytes)
     with local_service(settings, home) as url:
         yield _on_this_machine(settings, home, url)

@@ -202,6 +202,9 @@ def test_plan_upsert_start_and_wait_one_by_one(tmp_path, small_reviews):
         "nothing to upload or to change"
         in pipeline(home, "--local", "--upsert", *data, module="pipeline.run").stdout
     )
+    unwatched = pipeline(home, "--local", "--start", module="pipeline.run")
+    assert (unwatched.returncode, "add --wait" in unwatched.stderr) == (2, True)
+    assert "no executions yet" in pipeline(home, "runs", "list").stdout
     start = ["--local", "--start", "--wait", "--token", "monday", "--only", "Preprocess", "--json"]
     started = pipeline(home, *start, *data, "--upsert", module="pipeline.run")
     assert started.returncode == 0, started.stderr

@@ -60,16 +60,17 @@ def perform(request: Request) -> int:
     sources = _read(request)
     config, told = sources.settings, sys.stderr if request.as_json else sys.stdout
     if request.against:
-        _show(
-            plan.against(_definition_in(request.against), config, sources.text), request.as_json, sys.stdout
-        )
+        compared = plan.against(_definition_in(request.against), config, sources.text)
+        _show(compared, request.as_json, sys.stdout)
         return 0
-    size = sources.reviews.size if sources.reviews else 0
+    acts = request.upsert or request.start
+    size = (sources.reviews.size if sources.reviews else 0) if acts else None
     with sessions.connect(config, sessions.state_folder(), size) as clients:
+        if request.start and not request.wait and not clients.outlives:
+            raise UsageError("an execution on this machine ends with the command that started it; add --wait")
         _refuse(clients.preflight(config), UsageError, f"this would fail in account {config.account}")
         planned = plan.make(clients, config, sources.text, sources.bundles, sources.reviews)
         to_start = _start(clients, request, sources) if request.start else None
-        acts = request.upsert or request.start
         if request.plan:
             _show(planned, request.as_json and not acts, told if acts else sys.stdout)
         if request.upsert:
