@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline.code_bundle import STEPS
 from pipeline.errors import StateFolderError
-from pipeline.lint import Finding
+from pipeline.finding import Finding
 from pipeline.places import Console, Folders, Places
 from pipeline.settings import Settings
 from pipeline.storage import FolderStorage, S3Storage, Storage

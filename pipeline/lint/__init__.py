@@ -9,8 +9,8 @@ from typing import Any
 
 from pipeline.dag import Definition
 from pipeline.errors import DefinitionError
+from pipeline.finding import Finding, errors
 from pipeline.lint import arns, gate, jobs, machines, requests, structure
-from pipeline.lint.finding import Finding, errors
 from pipeline.settings import Settings
 
 __all__ = ["Finding", "errors", "lint"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from pipeline.lint.finding import Finding
+from pipeline.finding import Finding
 from pipeline.settings import Settings
 
 

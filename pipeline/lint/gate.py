@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline.dag import Definition, Step, parse_get, path_tokens
 from pipeline.errors import DefinitionError
-from pipeline.lint.finding import Finding
+from pipeline.finding import Finding
 
 _METRICS = (
     "accuracy",

@@ -9,8 +9,8 @@ from typing import Any
 
 from pipeline import images
 from pipeline.dag import Definition, Step
+from pipeline.finding import Finding
 from pipeline.lint.examples import resolved
-from pipeline.lint.finding import Finding
 
 _FAULTS = ("Step.SERVICE_FAULT", "Step.THROTTLING")
 _JOB_FAULTS = ("SageMaker.JOB_INTERNAL_ERROR", "SageMaker.CAPACITY_ERROR", "SageMaker.RESOURCE_LIMIT")

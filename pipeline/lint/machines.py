@@ -5,9 +5,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline.dag import Definition, Step, references
+from pipeline.finding import Finding
 from pipeline.images import Image, processor, published
 from pipeline.lint.examples import resolved
-from pipeline.lint.finding import Finding
 from pipeline.settings import Settings
 
 NO_ACCOUNT = "000000000000"  # of a run on this machine: no account, and so no ECR to pull from

@@ -5,8 +5,8 @@ from typing import Any
 
 from pipeline import service_model
 from pipeline.dag import Definition, Step, references
+from pipeline.finding import Finding
 from pipeline.lint.examples import property_of, resolved
-from pipeline.lint.finding import Finding
 from pipeline.settings import Settings
 
 _CREATES = {  # step type -> the operation that its arguments become, and the name that the service adds

@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline import durations
 from pipeline.dag import Definition, references
-from pipeline.lint.finding import Finding
+from pipeline.finding import Finding
 from pipeline.settings import Settings
 
 INLINE_BYTES = 100_000  # a longer definition is put in S3, and CreatePipeline told where
