@@ -137,8 +137,10 @@ def _permission(operation: str, message: str) -> str:
             "sagemaker.amazonaws.com (scheduler.amazonaws.com for a schedule), or correct the role's setting"
         )
     if found:
+        where = f" on {on}" if on else ""
         return (
-            f"allow {found['who']} {found['action']}{f' on {on}' if on else ''} (infra/roles.yaml has it all)"
+            f"allow {found['who']} {found['action']}{where} "
+            "(the stack's CI role may do all of it: README.md, Roles)"
         )
     if _ON_S3.match(operation):
         return (

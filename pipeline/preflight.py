@@ -12,13 +12,16 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from pipeline.aws_errors import is_denied
+from pipeline.finding import Finding
 from pipeline.images import Image
-from pipeline.lint import Finding
 from pipeline.settings import Settings
 
 _SAGEMAKER = "sagemaker.amazonaws.com"
 _SCHEDULER = "scheduler.amazonaws.com"
-_STACK = "deploy infra/roles.yaml, which makes it"
+_STACK = (
+    "`make stack`, then `aws cloudformation deploy --template-file .cache/stack.yaml …`, makes it"
+    " (README.md, On AWS)"
+)
 
 
 @dataclass(frozen=True)

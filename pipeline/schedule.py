@@ -37,7 +37,7 @@ def put(clients: Any, settings: Settings, expression: str) -> str:
     if settings.schedule_role is None:
         raise UsageError(
             f"schedule_role is not set in config/{settings.environment}.yaml; name the role that lets "
-            "EventBridge Scheduler start the pipeline (infra/roles.yaml has it)"
+            "EventBridge Scheduler start the pipeline (the stack makes one: README.md, On AWS)"
         )
     pipeline = live.read(clients.sagemaker, settings.pipeline)
     if pipeline is None:

@@ -180,7 +180,7 @@ def test_credentials_of_another_account_are_the_only_finding(account: Account) -
 def test_a_bucket_that_does_not_exist(account: Account) -> None:
     (found,) = check(account, bucket="sentiment-nowhere")
     assert (found.path, found.problem) == ("bucket", "there is no bucket sentiment-nowhere")
-    assert "infra/roles.yaml" in found.remedy
+    assert "make stack" in found.remedy
 
 
 def test_a_bucket_in_another_region(account: Account) -> None:
