@@ -13,6 +13,7 @@ from typing import Any
 
 from pipeline.errors import DefinitionError
 
+INLINE_BYTES = 100_000  # a longer definition is put in S3, and CreatePipeline told where
 _TOKEN = re.compile(r"\.?([A-Za-z0-9_-]+)|\[['\"]([^'\"]+)['\"]\]|\[(\d+)\]")
 
 

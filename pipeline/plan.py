@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pipeline import code_bundle, data, diff, live, prices, reruns
 from pipeline.code_bundle import Bundle
-from pipeline.dag import Definition
+from pipeline.dag import INLINE_BYTES, Definition
 from pipeline.data import Data
 from pipeline.diff import Change, Part
 from pipeline.errors import DefinitionError
@@ -24,7 +24,6 @@ from pipeline.settings import Settings
 from pipeline.storage import Storage
 from pipeline.uploads import File, Upload
 
-INLINE_BYTES = 100 * 1024  # a larger definition goes through S3
 DESCRIPTION = "Movie reviews to a deployed sentiment model. Made by python -m pipeline.run: change it there."
 
 

@@ -4,11 +4,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline import durations
-from pipeline.dag import Definition, references
+from pipeline.dag import INLINE_BYTES, Definition, references
 from pipeline.finding import Finding
 from pipeline.settings import Settings
 
-INLINE_BYTES = 100_000  # a longer definition is put in S3, and CreatePipeline told where
 _MOST_BYTES = 1_048_576  # of PipelineDefinition in CreatePipeline
 _LONGEST_PIPELINE_NAME = 82
 _LONGEST = {"DisplayName": 256, "Description": 3072}

@@ -6,7 +6,7 @@ from typing import Any
 
 from scripted_aws import Refused, scripted
 
-from definitions import settings_of
+from definitions import compiled, settings_of
 from pipeline.places import Folders
 from pipeline.plan import DESCRIPTION
 from pipeline.sessions import Clients
@@ -20,10 +20,14 @@ Rows = list[dict[str, Any]]
 
 
 class Account:
-    """live: the pipeline as stored, or None. executions: {ARN: (status, steps)}, oldest first."""
+    """text: a definition for it. live: the pipeline as stored, or None.
+
+    executions: {ARN: (status, steps)}, oldest first.
+    """
 
     def __init__(self, home: Path, settings: Settings | None = None) -> None:
         self.settings = settings or settings_of("dev")
+        self.text = compiled("dev")
         self.live: dict[str, Any] | None = None
         self.tags: dict[str, str] = {}
         self.groups: set[str] = set()

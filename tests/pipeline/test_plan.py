@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from accounts import ARN, Account
 
-from definitions import compiled
 from pipeline import code_bundle, data, plan
+from pipeline.dag import INLINE_BYTES
 from pipeline.errors import DefinitionError, NotOurs
+from pipeline.lint import lint
 from pipeline.live import last_seconds
 from pipeline.plan import Plan
 
-TEXT = compiled("dev")
 START = datetime(2026, 11, 25, 12, tzinfo=UTC)
 
 
@@ -23,8 +23,8 @@ def account(tmp_path: Path) -> Account:
     return Account(tmp_path)
 
 
-def planned(account: Account, text: str = TEXT) -> Plan:
-    return plan.make(account.clients, account.settings, text, code_bundle.bundles(), None)
+def planned(account: Account, text: str = "") -> Plan:
+    return plan.make(account.clients, account.settings, text or account.text, code_bundle.bundles(), None)
 
 
 def ran(name: str, seconds: float, cached_from: str = "") -> dict[str, Any]:
@@ -35,7 +35,7 @@ def ran(name: str, seconds: float, cached_from: str = "") -> dict[str, Any]:
 
 def test_reviews_are_uploaded_where_the_run_will_read_them(account: Account, small_reviews: Path) -> None:
     found = data.find(small_reviews)
-    made = plan.make(account.clients, account.settings, TEXT, {}, found)
+    made = plan.make(account.clients, account.settings, account.text, {}, found)
     (upload,) = made.uploads
     assert (upload.what, upload.uri, upload.size) == (
         "the reviews",
@@ -44,8 +44,16 @@ def test_reviews_are_uploaded_where_the_run_will_read_them(account: Account, sma
     )
 
 
+@pytest.mark.parametrize("size", [INLINE_BYTES, INLINE_BYTES + 1])
+def test_a_definition_that_lint_notes_as_long_goes_through_s3(account: Account, size: int) -> None:
+    text = account.text + " " * (size - len(account.text.encode()))
+    noted = [finding.severity for finding in lint(text, account.settings)] == ["note"]
+    uploaded = "the definition" in [upload.what for upload in planned(account, text).uploads]
+    assert noted == uploaded == (size > INLINE_BYTES)
+
+
 def test_a_pipeline_of_an_earlier_version_is_ours_by_the_tags_of_its_jobs(account: Account) -> None:
-    account.holds(TEXT)
+    account.holds(account.text)
     account.tags = {}
     made = planned(account)
     assert [(change.path, change.after) for change in made.changes] == [
@@ -57,7 +65,7 @@ def test_a_pipeline_of_an_earlier_version_is_ours_by_the_tags_of_its_jobs(accoun
 
 
 def test_a_pipeline_of_another_environment_is_not_ours(account: Account) -> None:
-    account.holds(TEXT)
+    account.holds(account.text)
     account.tags["environment"] = "prod"
     with pytest.raises(NotOurs) as refused:
         planned(account)
@@ -82,7 +90,7 @@ def test_a_live_definition_that_cannot_be_read_is_replaced(account: Account, tex
 
 
 def test_whatever_is_set_is_what_the_pipeline_is_compared_with(account: Account) -> None:
-    account.holds(TEXT, PipelineDescription="by hand")
+    account.holds(account.text, PipelineDescription="by hand")
     del account.live["ParallelismConfiguration"]
     assert [(change.path, change.before, change.after) for change in planned(account).changes] == [
         ("parallel steps", None, "4"),
@@ -91,7 +99,7 @@ def test_whatever_is_set_is_what_the_pipeline_is_compared_with(account: Account)
 
 
 def test_the_price_is_that_of_the_last_run_that_succeeded(account: Account) -> None:
-    account.holds(TEXT)
+    account.holds(account.text)
     account.executions = {
         f"{ARN}/execution/first": ("Succeeded", [ran("Train", 100), ran("Evaluate", 9)]),
         f"{ARN}/execution/second": (
@@ -118,12 +126,12 @@ def test_without_a_run_that_succeeded_no_time_is_known(account: Account) -> None
 
 
 def test_a_definition_at_hand_is_compared_without_any_client(account: Account) -> None:
-    changed = json.dumps({**json.loads(TEXT), "Metadata": {"Owner": "search"}})
-    made = plan.against(TEXT, account.settings, changed)
+    changed = json.dumps({**json.loads(account.text), "Metadata": {"Owner": "search"}})
+    made = plan.against(account.text, account.settings, changed)
     assert (made.compared, made.action, made.uploads, made.calls) == ("file", "update", (), ())
     assert [change.path for change in made.changes] == ["Metadata.Owner"]
-    assert plan.against(TEXT, account.settings, TEXT).nothing_to_do
-    created = plan.against(None, account.settings, TEXT)
+    assert plan.against(account.text, account.settings, account.text).nothing_to_do
+    created = plan.against(None, account.settings, account.text)
     assert created.action == "create"
     assert len(created.steps) == 9
     assert not created.nothing_to_do
@@ -131,11 +139,11 @@ def test_a_definition_at_hand_is_compared_without_any_client(account: Account) -
 
 def test_what_is_no_definition_is_refused(account: Account) -> None:
     with pytest.raises(DefinitionError, match="not JSON"):
-        plan.against("{", account.settings, TEXT)
+        plan.against("{", account.settings, account.text)
 
 
 def test_the_json_of_a_plan_is_whole_and_can_be_written(account: Account) -> None:
-    account.holds(TEXT.replace("sha256-of-train.py", "a" * 64))
+    account.holds(account.text.replace("sha256-of-train.py", "a" * 64))
     shown = json.loads(json.dumps(planned(account).as_json()))
     assert (shown["pipeline"], shown["environment"], shown["action"]) == ("sentiment-dev", "dev", "update")
     assert shown["nothing_to_do"] is False

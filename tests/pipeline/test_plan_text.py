@@ -16,7 +16,6 @@ from pipeline.plan import Plan
 from pipeline.prices import Estimate, Row
 from pipeline.uploads import File, Upload
 
-TEXT = compiled("dev")
 PRICE = Estimate(
     rows=(
         Row("Train", "ml.c5.2xlarge", 0.408, 100.0, 14400, 0.0113, 1.632),
@@ -34,7 +33,7 @@ def planned(**members: Any) -> Plan:
     """Nothing to do, but for these."""
     nothing: dict[str, Any] = {
         "settings": settings_of("dev"),
-        "text": TEXT,
+        "text": compiled("dev"),
         "compared": "live",
         "action": "keep",
         "price": PRICE,
@@ -183,7 +182,7 @@ def test_every_kind_of_change_is_said_where_it_happens(tmp_path: Path) -> None:
 
 
 def test_a_new_pipeline_is_listed_and_not_spelt_out() -> None:
-    shown = text(plan.against(None, settings_of("dev"), TEXT)).splitlines()
+    shown = text(plan.against(None, settings_of("dev"), compiled("dev"))).splitlines()
     assert "  + Epochs: Integer, default 2" in shown
     start = shown.index("Steps") + 1
     assert shown[start : start + 3] == [
