@@ -15,14 +15,16 @@ from importlib.metadata import version
 from pathlib import Path
 
 from pipeline import definition
+from pipeline.code_bundle import Bundle
 from pipeline.settings import Settings
 
 MODULES = ("definition", "parameters", "sdk", "sdk_settings", "settings")  # of pipeline/
 DISTRIBUTIONS = ("sagemaker", "sagemaker-core", "sagemaker-mlops", "sagemaker-serve", "sagemaker-train")
 
 
-def load(config: Settings, code: Mapping[str, str], home: Path) -> str:
+def load(config: Settings, bundles: Mapping[str, Bundle], home: Path) -> str:
     """What definition.compile makes of these, from where it is kept, else compiled and kept."""
+    code = {script: bundle.uri(config.root) for script, bundle in bundles.items()}
     file = file_of(config, code, home)
     with suppress(OSError):
         return file.read_text("utf-8")

@@ -48,14 +48,6 @@ class Step:
         return None
 
 
-def _pipeline(sagemaker: Any, name: str) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = sagemaker.describe_pipeline(PipelineName=name)
-    except sagemaker.exceptions.ResourceNotFound:
-        return None
-    return found
-
-
 def start(
     sagemaker: Any,
     name: str,
@@ -99,14 +91,6 @@ def token(pipeline: str, given: str | None, variables: Mapping[str, str]) -> str
     return hashlib.sha256(f"{text}\0{pipeline}".encode()).hexdigest()
 
 
-def definition(sagemaker: Any, name: str) -> str:
-    """What the pipeline runs. Raises NotFound."""
-    if found := _pipeline(sagemaker, name):
-        text: str = found["PipelineDefinition"]
-        return text
-    raise NotFound(f"there is no pipeline {name} yet; add --upsert, which makes it")
-
-
 def executions(sagemaker: Any, name: str) -> Iterator[dict[str, Any]]:
     """Summaries, newest first; none of a pipeline that does not exist."""
     pages = sagemaker.get_paginator("list_pipeline_executions").paginate(
@@ -139,8 +123,13 @@ def retry(clients: Any, arn: str) -> frozenset[str]:
 
 
 def stop(sagemaker: Any, arn: str) -> None:
-    """Ask an execution to stop; its running steps end as Stopped. Raises NotFound."""
-    describe(sagemaker, arn)
+    """Ask an execution to stop; its running steps end as Stopped.
+
+    Raises NotFound for an execution that does not exist, UsageError for one that has ended.
+    """
+    status = describe(sagemaker, arn)["PipelineExecutionStatus"]
+    if status in ENDED:
+        raise UsageError(f"execution {execution_id(arn)} is {status}; there is nothing to stop")
     sagemaker.stop_pipeline_execution(PipelineExecutionArn=arn)
 
 
@@ -161,9 +150,14 @@ def execution_id(arn: str) -> str:
 
 def arn_of(sagemaker: Any, name: str, execution: str) -> str:
     """The ARN of an execution of a pipeline. Raises NotFound when there is no such pipeline."""
-    if found := _pipeline(sagemaker, name):
-        return f"{found['PipelineArn']}/execution/{execution}"
-    raise NotFound(f"there is no pipeline {name}, and so no execution {execution} of it")
+    try:
+        found = sagemaker.describe_pipeline(PipelineName=name)
+    except sagemaker.exceptions.ResourceNotFound:
+        raise NotFound(
+            f"there is no pipeline {name}, and so no execution {execution} of it; "
+            "name another environment with --env NAME, or see: python -m pipeline.run --help"
+        ) from None
+    return f"{found['PipelineArn']}/execution/{execution}"
 
 
 def parameters(sagemaker: Any, arn: str) -> dict[str, str]:

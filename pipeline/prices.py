@@ -1,7 +1,7 @@
 """What a run costs: like the last one, and if each job took all the time it may.
 
-The prices are those of config/prices.yaml, a small table of figures that AWS's price list gives. What it does
-not hold is unknown (None), never guessed from a similar instance, another use or another region.
+The prices are those of prices.yaml beside this file, a small table of figures that AWS's price list gives.
+What it does not hold is unknown (None), never guessed from a similar instance, another use or another region.
 """
 
 import datetime
@@ -9,19 +9,23 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pipeline import settings_sources
+from pipeline import defaults, diff, settings_sources
+from pipeline.clusters import cluster
+from pipeline.dag import Definition
 from pipeline.errors import SettingsError
-from pipeline.settings import CONFIG, Settings
+from pipeline.settings import Settings
 
-TABLE = CONFIG / "prices.yaml"
+TABLE = Path(__file__).with_name("prices.yaml")
 HOUR = 3600
 
 Use = Literal["processing", "training", "transform", "endpoint"]
 Prices = dict[str, Annotated[float, Field(gt=0)]]  # instance type -> $ an hour
+
+_USES: dict[str, Use] = {"Processing": "processing", "Training": "training", "Transform": "transform"}
 
 
 class PriceTable(BaseModel):
@@ -46,7 +50,7 @@ class Row:
 
     name: str
     instance_type: str
-    price_per_hour: float | None
+    price_per_hour: float | None  # of all its instances
     seconds: float | None  # of the last run
     most_seconds: float | None  # that it may run and be billed; None: SageMaker sets no limit
     cost: float | None  # of a run like the last
@@ -66,13 +70,20 @@ class Job(NamedTuple):
     step: str
     use: Use
     instance_type: str
+    instances: int
     most_seconds: int | None  # that it may run, and be billed for
+    spot: bool
 
 
-def estimate(settings: Settings, seconds: Mapping[str, float], table: Path = TABLE) -> Estimate:
-    """seconds: how long each job step took in the last execution, {"Train": 95.2}; not all need be there."""
+def estimate(
+    definition: Definition, settings: Settings, seconds: Mapping[str, float], table: Path = TABLE
+) -> Estimate:
+    """Of a run with the defaults of its parameters.
+
+    seconds: how long each job step took in the last execution, {"Train": 95.2}; not all need be there.
+    """
     prices = load(table)
-    jobs = _jobs(settings)
+    jobs = list(_jobs(definition))
     rows = tuple(
         _row(job, prices.per_hour(job.use, job.instance_type, settings.region), seconds) for job in jobs
     )
@@ -94,29 +105,35 @@ def load(path: Path = TABLE) -> PriceTable:
         raise SettingsError(f"{path}: {faults}") from error
 
 
-def _jobs(settings: Settings) -> list[Job]:
-    processing = (settings.processing_instance_type, settings.processing_max_seconds)
-    training_seconds = (
-        settings.training_max_seconds + settings.keep_alive_seconds
-    )  # a warm pool is billed too
-    return [
-        Job("Preprocess", "processing", *processing),
-        Job("Train", "training", settings.training_instance_type, training_seconds),
-        Job("Predict", "transform", settings.transform_instance_type, None),  # has no limit that could be set
-        Job("Evaluate", "processing", *processing),
-    ]
+def _jobs(definition: Definition) -> Iterator[Job]:
+    for step in definition.steps.values():
+        if step.type not in _USES:
+            continue
+        arguments: dict[str, Any] = defaults.filled(step.arguments, definition)
+        machines = cluster(step.type, arguments)
+        limit = (arguments.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds")
+        warm = machines.get("KeepAlivePeriodInSeconds") or 0  # a warm pool is billed too
+        yield Job(
+            step=step.name,
+            use=_USES[step.type],
+            instance_type=diff.readable(machines.get("InstanceType", "unknown")),
+            instances=machines.get("InstanceCount", 1),
+            most_seconds=None if limit is None else limit + warm,
+            spot=bool(arguments.get("EnableManagedSpotTraining")),
+        )
 
 
 def _row(job: Job, price: float | None, seconds: Mapping[str, float]) -> Row:
     taken = seconds.get(job.step)
+    per_hour = None if price is None else price * job.instances
     return Row(
         name=job.step,
         instance_type=job.instance_type,
-        price_per_hour=price,
+        price_per_hour=per_hour,
         seconds=taken,
         most_seconds=job.most_seconds,
-        cost=_cost(price, taken),
-        most=_cost(price, job.most_seconds),
+        cost=_cost(per_hour, taken),
+        most=_cost(per_hour, job.most_seconds),
     )
 
 
@@ -131,14 +148,15 @@ def _sum(costs: Iterable[float | None]) -> float | None:
 
 def _notes(settings: Settings, prices: PriceTable, jobs: Iterable[Job]) -> Iterator[str]:
     if settings.region != prices.region:
-        yield f"no price is known of {settings.region}: config/prices.yaml has those of {prices.region}"
+        yield f"no price is known of {settings.region}: pipeline/prices.yaml has those of {prices.region}"
         return
-    yield f"on-demand prices of {prices.region}, of {prices.date} or later (config/prices.yaml)"
+    yield f"on-demand prices of {prices.region}, of {prices.date} or later (pipeline/prices.yaml)"
     wanted = {job.use: job.instance_type for job in jobs} | {"endpoint": settings.endpoint_instance_type}
     for use, instance_type in wanted.items():
         if prices.per_hour(use, instance_type, settings.region) is None:
             yield f"the {use} price of {instance_type} is not known"
-    if settings.spot:
+    if any(job.spot for job in jobs):
         yield "spot training costs less"
-    yield "the limit of Predict is not known: a transform job has none"
+    if endless := [job.step for job in jobs if job.most_seconds is None]:
+        yield f"the limit of {' and '.join(endless)} is not known: a transform job has none"
     yield "storage, requests and further tries of a job come on top"

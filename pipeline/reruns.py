@@ -5,13 +5,12 @@ for one execution is not known yet. On the safe side: a step that reads what ano
 when that one does, although the local cache, which knows contents, may still keep its result.
 """
 
-import json
 import re
 from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline import cache_keys, diff
+from pipeline import cache_keys, defaults, diff
 from pipeline.dag import Definition, Step, references
 
 _ITEM = re.compile(r"(?:ProcessingInputs|InputDataConfig|ContainerArguments)\[(.+?)\](.*)")
@@ -93,26 +92,7 @@ def _joined(labels: list[str]) -> str:
 
 def _key(definition: Definition, step: Step) -> Any:
     """The cache key of a step, with the defaults of the parameters in it."""
-    defaults = {name: body.get("DefaultValue") for name, body in definition.parameters.items()}
-    return _filled(cache_keys.key_of(step.type, step.arguments), defaults)
-
-
-def _filled(value: Any, defaults: Mapping[str, Any]) -> Any:
-    if isinstance(value, list):
-        return [_filled(item, defaults) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if set(value) == {"Get"}:
-        source, _, name = str(value["Get"]).partition(".")
-        return defaults.get(name, value) if source == "Parameters" else value
-    filled = {key: _filled(item, defaults) for key, item in value.items()}
-    if not (diff.is_expression(filled) and "Std:Join" in filled):
-        return filled
-    join = filled["Std:Join"]
-    if any(isinstance(part, dict | list) for part in join["Values"]):
-        return filled
-    parts = [part if isinstance(part, str) else json.dumps(part) for part in join["Values"]]
-    return str(join.get("On", "")).join(parts)  # all of it is known: a text
+    return defaults.filled(cache_keys.key_of(step.type, step.arguments), definition)
 
 
 def _references(step: Step) -> Iterator[tuple[str, Any]]:

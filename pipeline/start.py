@@ -6,6 +6,7 @@ Decided from what is there: another execution that runs, the execution that this
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from pipeline import control
@@ -15,6 +16,8 @@ from pipeline.lineage import Lineage
 from pipeline.parameters import Value
 from pipeline.selection import Selection
 from pipeline.settings import Settings
+
+RECENT = 1000  # executions that are looked at, the newest first: ten calls
 
 
 @dataclass(frozen=True)
@@ -47,7 +50,7 @@ def make(
             f"{settings.pipeline} has no parameter {unknown[0]} as it is; add --upsert to bring it up to date"
         )
     name = f"{lineage.short}-{token[:12]}"
-    known = list(control.executions(sagemaker, settings.pipeline))
+    known = list(islice(control.executions(sagemaker, settings.pipeline), RECENT))
     earlier = [each for each in known if each.get("PipelineExecutionDisplayName") == name]
     if not earlier:
         check_alone(known, settings)

@@ -20,7 +20,7 @@ from pipeline.uploads import Progress, Upload, nothing
 
 Shown = Callable[[Upload], AbstractContextManager[Progress]]
 
-_SPOKEN = {
+_SAID = {
     "CreateModelPackageGroup": "created the model package group",
     "CreatePipeline": "created the pipeline",
     "UpdatePipeline": "updated the pipeline",
@@ -36,24 +36,28 @@ def unseen(upload: Upload) -> Iterator[Progress]:
 
 @dataclass(frozen=True)
 class Done:
-    steps: tuple[str, ...]  # "uploaded code of train.py", "updated the pipeline"; none: nothing was to do
+    """In words. Both empty: nothing was to do."""
+
+    uploaded: tuple[str, ...]  # "uploaded code of train.py"
+    called: tuple[str, ...]  # "updated the pipeline"
 
 
 def execute(clients: Any, plan: Plan, progress: Shown = unseen) -> Done:
     """Raises DefinitionError for a definition that SageMaker refuses, else AwsRefused; either says what was
     done before."""
-    done: list[str] = []
+    uploaded: list[str] = []
+    called: list[str] = []
     try:
         for upload in plan.uploads:
             with progress(upload) as sent:
                 clients.storage.add(upload.files, upload.uri, sent)
-            done.append(f"uploaded {upload.what}")
+            uploaded.append(f"uploaded {upload.what}")
         for call in plan.calls:
             _send(clients.sagemaker, call, plan)
-            done.append(_SPOKEN[call.operation])
-    except (ClientError, BotoCoreError) as error:
-        raise _broken_off(error, done) from error
-    return Done(tuple(done))
+            called.append(_SAID[call.operation])
+    except (ClientError, BotoCoreError, AwsRefused) as error:
+        raise _broken_off(error, [*uploaded, *called]) from error
+    return Done(tuple(uploaded), tuple(called))
 
 
 def _send(sagemaker: Any, call: Call, plan: Plan) -> None:
@@ -65,10 +69,11 @@ def _send(sagemaker: Any, call: Call, plan: Plan) -> None:
         ):
             raise
         if call.operation == "CreatePipeline" and not _as_planned(sagemaker, plan):
-            conflict = "another run has made the pipeline in between, and not as it was planned here"
-            raise ClientError(
-                {"Error": {"Code": "ConflictException", "Message": conflict}}, call.operation
-            ) from error
+            conflict = (
+                "another run has made the pipeline in between, and not as it was planned here; "
+                "run the same command again"
+            )
+            raise AwsRefused(conflict, call.operation, "ConflictException") from error
 
 
 def _as_planned(sagemaker: Any, plan: Plan) -> bool:
@@ -81,7 +86,7 @@ def _as_planned(sagemaker: Any, plan: Plan) -> bool:
 
 
 def _broken_off(error: Exception, done: Sequence[str]) -> PipelineError:
-    refused = aws_errors.explain(error)
+    refused = error if isinstance(error, AwsRefused) else aws_errors.explain(error)
     assert refused is not None
     so_far = (
         f"done before that: {', '.join(done)}; the same command does the rest"

@@ -79,7 +79,7 @@ def lint(as_json: Json = False, env: Env = None, setting: SettingsGiven = None) 
 @runs.command("list")
 def list_runs(
     everything: Annotated[bool, typer.Option("--all", help="Not only the latest 20.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="All, as one JSON list on stdout.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="As one JSON list on stdout.")] = False,
     env: Env = None,
     setting: SettingsGiven = None,
 ) -> None:

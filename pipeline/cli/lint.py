@@ -5,15 +5,15 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
-from pipeline import code_bundle, compiled, sessions, settings
+from pipeline import settings
+from pipeline.cli.show import definition_of
 from pipeline.lint import errors, lint
 
 
 def run(environment: str, flags: Mapping[str, Any], as_json: bool) -> int:
     """Print the findings; 2 when there is an error among them."""
     config = settings.load(environment, flags)
-    code = {script: bundle.uri(config.root) for script, bundle in code_bundle.bundles().items()}
-    findings = lint(compiled.load(config, code, sessions.state_folder()), config)
+    findings = lint(definition_of(config), config)
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings]))
     else:

@@ -18,6 +18,7 @@ from pipeline import (
     control,
     data,
     lineage,
+    live,
     parameters,
     plan,
     selection,
@@ -34,7 +35,7 @@ from pipeline.cli.request import Request
 from pipeline.code_bundle import Bundle
 from pipeline.dag import Definition
 from pipeline.data import Data
-from pipeline.errors import DefinitionError, UsageError
+from pipeline.errors import DefinitionError, NotFound, UsageError
 from pipeline.lint import Finding, errors, lint
 from pipeline.parameters import Value
 from pipeline.plan import Plan
@@ -69,11 +70,13 @@ def perform(request: Request) -> int:
         if request.start and not request.wait and not clients.outlives:
             raise UsageError("an execution on this machine ends with the command that started it; add --wait")
         _refuse(clients.preflight(config), UsageError, f"this would fail in account {config.account}")
-        planned = plan.make(clients, config, sources.text, sources.bundles, sources.reviews)
+        planned = None
+        if request.plan or request.upsert:
+            planned = plan.make(clients, config, sources.text, sources.bundles, sources.reviews)
         to_start = _start(clients, request, sources) if request.start else None
-        if request.plan:
+        if planned and request.plan:
             _show(planned, request.as_json and not acts, told if acts else sys.stdout)
-        if request.upsert:
+        if planned and request.upsert:
             _upsert(clients, planned, request, told)
         if not to_start:
             return 0
@@ -100,8 +103,9 @@ def _read(request: Request) -> Sources:
     if found:
         values["InputData"] = found.uri(config.root)
     bundles = code_bundle.bundles()
-    code = {script: bundle.uri(config.root) for script, bundle in bundles.items()}
-    text = compiled.load(config, code, sessions.state_folder())
+    text = compiled.load(config, bundles, sessions.state_folder())
+    if request.selective and request.upsert:  # else of the definition as it is, which is not known yet
+        selection.steps(Definition.parse(text), request.only, request.first)
     _refuse(lint(text, config, values), DefinitionError, "the pipeline would be refused")
     return Sources(config, values, bundles, text, found)
 
@@ -109,7 +113,7 @@ def _read(request: Request) -> Sources:
 def _start(clients: Clients, request: Request, sources: Sources) -> Start:
     """Of the definition that the pipeline will have by then: this one, or without an upsert its own."""
     config, values = sources.settings, sources.values
-    text = sources.text if request.upsert else control.definition(clients.sagemaker, config.pipeline)
+    text = sources.text if request.upsert else _live(clients, config)
     graph, chosen = Definition.parse(text), None
     if request.selective:
         chosen = selection.select(clients, config, graph, request.only, request.first, request.source)
@@ -123,12 +127,21 @@ def _start(clients: Clients, request: Request, sources: Sources) -> Start:
     return start.make(clients.sagemaker, config, graph, values, origin, token, chosen)
 
 
+def _live(clients: Clients, config: Settings) -> str:
+    """The definition of the pipeline as it is. Raises NotFound, and NotOurs for one that is not ours."""
+    found = live.read(clients.sagemaker, config.pipeline)
+    if found is None:
+        raise NotFound(f"there is no pipeline {config.pipeline} yet; add --upsert, which makes it")
+    live.check_ours(found, config)
+    return found.text
+
+
 def _upsert(clients: Clients, planned: Plan, request: Request, told: TextIO) -> None:
-    done = upsert.execute(clients, planned, uploading).steps
-    for line in done[len(planned.uploads) :] if done else ["nothing to upload or to change"]:
+    done = upsert.execute(clients, planned, uploading)  # which shows each upload
+    for line in done.called if done.uploaded or done.called else ["nothing to upload or to change"]:
         print(line, file=told, flush=True)
     if request.as_json and not request.start:
-        print(json.dumps({"pipeline": planned.settings.pipeline, "done": done}))
+        print(json.dumps({"pipeline": planned.settings.pipeline, "done": [*done.uploaded, *done.called]}))
 
 
 def _definition_in(file: str) -> str | None:

@@ -11,7 +11,6 @@ from pipeline import control, outcome, sessions, settings, start
 from pipeline.cli import follow, summary
 from pipeline.cli.report import command
 from pipeline.control import execution_id
-from pipeline.errors import UsageError
 from pipeline.settings import Settings
 
 LATEST = 20
@@ -20,7 +19,7 @@ LATEST = 20
 def list_all(environment: str, flags: Mapping[str, Any], everything: bool, as_json: bool) -> None:
     with _connected(environment, flags) as (clients, config):
         found = list(control.executions(clients.sagemaker, config.pipeline))
-        shown = found if everything or as_json else found[:LATEST]
+        shown = found if everything else found[:LATEST]
         rows = [_row(clients, each) for each in shown]
     if as_json:
         print(json.dumps([{**row, "started": row["started"].isoformat()} for row in rows], indent=1))
@@ -94,11 +93,7 @@ def retry(
 
 def stop(environment: str, flags: Mapping[str, Any], execution: str) -> None:
     with _connected(environment, flags) as (clients, config):
-        arn = _arn(clients, config, execution)
-        status = control.describe(clients.sagemaker, arn)["PipelineExecutionStatus"]
-        if status in control.ENDED:
-            raise UsageError(f"execution {execution} is {status}; there is nothing to stop")
-        control.stop(clients.sagemaker, arn)
+        control.stop(clients.sagemaker, _arn(clients, config, execution))
     print(f"{execution} is stopping")
 
 

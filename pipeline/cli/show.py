@@ -18,8 +18,7 @@ def show(environment: str, flags: Mapping[str, Any], as_mermaid: bool, as_json: 
 
 
 def definition_of(config: Settings) -> str:
-    code = {script: bundle.uri(config.root) for script, bundle in code_bundle.bundles().items()}
-    return compiled.load(config, code, sessions.state_folder())
+    return compiled.load(config, code_bundle.bundles(), sessions.state_folder())
 
 
 def text(graph: Definition, config: Settings) -> Iterator[str]:

@@ -26,23 +26,17 @@ def lint(text: str, settings: Settings, values: Mapping[str, Any] | None = None)
         return [Finding("", "", str(error), _REMEDY)]
     given = values or {}
     found: list[Finding] = []
-    for findings in (
-        structure.check(text, definition, settings, given),
-        requests.check(definition, settings, given),
-        jobs.check(definition, given),
-        machines.check(definition, settings, given),
-        gate.check(definition),
-        arns.check(settings),
-    ):
+    for what, findings in {
+        "structure": structure.check(text, definition, settings, given),
+        "requests": requests.check(definition, settings, given),
+        "jobs": jobs.check(definition, given),
+        "machines": machines.check(definition, settings, given),
+        "gate": gate.check(definition),
+        "ARNs": arns.check(settings),
+    }.items():
         try:
             found.extend(findings)
-        except (
-            AttributeError,
-            KeyError,
-            TypeError,
-        ) as error:  # text where there should be an object, or such
-            if not errors(found):
-                found.append(
-                    Finding("", "", f"a member is not of the shape it has to have: {error}", _REMEDY)
-                )
+        except (AttributeError, KeyError, TypeError) as error:  # text where an object should be, or such
+            problem = f"its {what} cannot be read, a member has another shape than it should: {error!r}"
+            found.append(Finding("", "", problem, _REMEDY))
     return found

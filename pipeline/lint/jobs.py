@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pipeline import images
+from pipeline.clusters import cluster
 from pipeline.dag import Definition, Step
 from pipeline.finding import Finding
 from pipeline.lint.examples import resolved
@@ -104,9 +105,9 @@ def _tags(step: Step, arguments: Mapping[str, Any]) -> Iterator[Finding]:
 
 def _volume_key(step: Step, arguments: Mapping[str, Any]) -> Iterator[Finding]:
     """What has a disk of its own encrypts it in hardware, and refuses a key."""
-    cluster = _cluster(arguments)
-    kind = cluster.get("InstanceType")
-    if cluster.get("VolumeKmsKeyId") and isinstance(kind, str) and images.has_local_storage(kind):
+    machines = cluster(step.type, arguments)
+    kind = machines.get("InstanceType")
+    if machines.get("VolumeKmsKeyId") and isinstance(kind, str) and images.has_local_storage(kind):
         yield Finding(
             step.name,
             "VolumeKmsKeyId",
@@ -115,21 +116,10 @@ def _volume_key(step: Step, arguments: Mapping[str, Any]) -> Iterator[Finding]:
         )
 
 
-def _cluster(arguments: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The member that holds the instance type and the volume, under each job's own name for it."""
-    found: Mapping[str, Any] = (
-        (arguments.get("ProcessingResources") or {}).get("ClusterConfig")
-        or arguments.get("ResourceConfig")
-        or arguments.get("TransformResources")
-        or {}
-    )
-    return found
-
-
 def _spot(step: Step, arguments: Mapping[str, Any]) -> Iterator[Finding]:
     ends = arguments.get("StoppingCondition") or {}
     runs, waits = ends.get("MaxRuntimeInSeconds"), ends.get("MaxWaitTimeInSeconds")
-    kept = (arguments.get("ResourceConfig") or {}).get("KeepAlivePeriodInSeconds") or 0
+    kept = cluster(step.type, arguments).get("KeepAlivePeriodInSeconds") or 0
     if kept > _LONGEST_KEEP_ALIVE:
         yield Finding(
             step.name,

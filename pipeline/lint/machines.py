@@ -4,6 +4,7 @@ import difflib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from pipeline.clusters import cluster
 from pipeline.dag import Definition, Step, references
 from pipeline.finding import Finding
 from pipeline.images import Image, processor, published
@@ -14,40 +15,37 @@ NO_ACCOUNT = "000000000000"  # of a run on this machine: no account, and so no E
 
 
 def check(definition: Definition, settings: Settings, values: Mapping[str, Any]) -> Iterator[Finding]:
-    instances = _instances_of_models(definition, values)
+    of_models = _instances_of_models(definition, values)
     for step in definition.steps.values():
-        for path, uri, instance_type in _images(step, resolved(step.arguments, definition, values)):
+        arguments = resolved(step.arguments, definition, values)
+        own = cluster(step.type, arguments).get("InstanceType")
+        for path, uri in _images(step, arguments):
             image = Image.parse(uri)
             if image is None:
                 if settings.account != NO_ACCOUNT:
                     yield _not_in_ecr(step, path, uri, settings)
                 continue
             yield from _place(step, path, image, settings)
-            for instance in [instance_type] if instance_type else instances.get(step.name, []):
+            for instance in [str(own)] if own else of_models.get(step.name, []):
                 yield from _fit(step, path, image, instance)
 
 
-def _images(step: Step, arguments: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """(where it stands, the image, the instance type where the same request names it)"""
+def _images(step: Step, arguments: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(where it stands, the image)"""
     if step.type == "Processing":
-        cluster = (arguments.get("ProcessingResources") or {}).get("ClusterConfig") or {}
         found = [("AppSpecification.ImageUri", (arguments.get("AppSpecification") or {}).get("ImageUri"))]
-        instance = cluster.get("InstanceType")
     elif step.type == "Training":
         algorithm = arguments.get("AlgorithmSpecification") or {}
         found = [("AlgorithmSpecification.TrainingImage", algorithm.get("TrainingImage"))]
-        instance = (arguments.get("ResourceConfig") or {}).get("InstanceType")
     elif step.type == "Model":
         found = [("PrimaryContainer.Image", (arguments.get("PrimaryContainer") or {}).get("Image"))]
-        instance = ""
     else:
         containers = (arguments.get("InferenceSpecification") or {}).get("Containers") or []
         found = [
             (f"InferenceSpecification.Containers[{number}].Image", container.get("Image"))
             for number, container in enumerate(containers)
         ]
-        instance = ""
-    yield from ((path, str(uri), str(instance or "")) for path, uri in found if uri)
+    yield from ((path, str(uri)) for path, uri in found if uri)
 
 
 def _instances_of_models(definition: Definition, values: Mapping[str, Any]) -> dict[str, list[str]]:
@@ -55,9 +53,7 @@ def _instances_of_models(definition: Definition, values: Mapping[str, Any]) -> d
     found: dict[str, list[str]] = {}
     for step in definition.steps.values():
         arguments = resolved(step.arguments, definition, values)
-        instance = (arguments.get("TransformResources") or {}).get("InstanceType") or arguments.get(
-            "instance_type"
-        )
+        instance = cluster(step.type, arguments).get("InstanceType") or arguments.get("instance_type")
         if isinstance(instance, str) and step.type in ("Transform", "Lambda"):
             for reference in references(step.arguments):
                 if reference.source == "Steps":

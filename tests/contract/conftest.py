@@ -43,7 +43,8 @@ class Backend:
         return plan.make(self.clients, settings or self.settings, text or self.text, bundles, self.reviews)
 
     def upsert(self, text: str = "", settings: Settings | None = None) -> tuple[str, ...]:
-        return upsert.execute(self.clients, self.plan(text, settings)).steps
+        done = upsert.execute(self.clients, self.plan(text, settings))
+        return (*done.uploaded, *done.called)
 
     def mutations(self) -> list[str]:
         """What was asked since the last look that could change something."""

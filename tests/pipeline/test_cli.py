@@ -216,6 +216,6 @@ def test_the_list_shows_the_latest_and_says_how_many_more(
     assert more.startswith("and 1 more")
     runs.list_all("local", {}, everything=True, as_json=False)
     assert len(capsys.readouterr().out.splitlines()) == 4
-    runs.list_all("local", {}, everything=False, as_json=True)
+    runs.list_all("local", {}, everything=True, as_json=True)
     listed = json.loads(capsys.readouterr().out)
     assert [each["failure_reason"] for each in listed] == ["Step No: why"] * 3

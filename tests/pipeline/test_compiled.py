@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import compiled, settings
+from pipeline import code_bundle, compiled, settings
 from shared import ROOT
 
 CODE = {
@@ -54,17 +54,19 @@ def test_all_that_compiles_is_in_the_name() -> None:
 
 def test_what_is_kept_is_not_compiled_again(tmp_path: Path) -> None:
     config = settings.load("dev", variables={})
-    text = compiled.load(config, CODE, tmp_path)
+    text = compiled.load(config, code_bundle.bundles(), tmp_path)
     assert json.loads(text)["Steps"]
     (file,) = (tmp_path / "definitions").iterdir()
     assert file.read_text() == text
     file.write_text("kept")
-    assert compiled.load(config, CODE, tmp_path) == "kept"
+    assert compiled.load(config, code_bundle.bundles(), tmp_path) == "kept"
 
 
 def test_a_folder_that_cannot_be_written_is_no_reason_to_fail(tmp_path: Path) -> None:
     (tmp_path / "definitions").write_text("a file where the folder would be")
-    assert json.loads(compiled.load(settings.load("dev", variables={}), CODE, tmp_path))["Steps"]
+    assert json.loads(compiled.load(settings.load("dev", variables={}), code_bundle.bundles(), tmp_path))[
+        "Steps"
+    ]
 
 
 def _imports(source: str) -> Iterator[str]:

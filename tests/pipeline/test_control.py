@@ -47,7 +47,6 @@ def test_a_pipeline_that_does_not_exist_is_named_whatever_is_asked_of_it() -> No
     client = scripted("sagemaker", answers, [])
     asks = (
         lambda: control.start(client, "sentiment", {}, "t" * 32, display_name="a", description=""),
-        lambda: control.definition(client, "sentiment"),
         lambda: control.arn_of(client, "sentiment", "abcdefghijkl"),
     )
     for ask in asks:
@@ -93,7 +92,6 @@ def test_an_execution_is_addressed_as_the_service_writes_its_pipeline() -> None:
     definition = {"PipelineArn": PIPELINE, "PipelineDefinition": "{}"}
     client = scripted("sagemaker", {"DescribePipeline": lambda _: definition}, [])
     assert control.arn_of(client, "Sentiment", "abcdefghijkl") == ARN
-    assert control.definition(client, "Sentiment") == "{}"
 
 
 def test_retrying_says_what_had_succeeded_before() -> None:

@@ -73,7 +73,7 @@ def test_what_breaks_off_says_what_was_done_and_the_same_command_does_the_rest(
     rest = planned(account)
     assert [call.operation for call in rest.calls] == ["CreatePipeline"]
     assert rest.uploads == ()
-    assert upsert.execute(account.clients, rest).steps == ("created the pipeline",)
+    assert upsert.execute(account.clients, rest).called == ("created the pipeline",)
     assert planned(account).nothing_to_do
 
 
@@ -123,6 +123,6 @@ def test_a_run_that_made_something_else_in_between_is_not_overlooked(
 def test_tags_come_last(account: Account) -> None:
     account.holds(OTHER)
     account.settings = account.settings.model_copy(update={"tags": {"team": "search"}})
-    done = upsert.execute(account.clients, planned(account)).steps
+    done = upsert.execute(account.clients, planned(account)).called
     assert done[-2:] == ("updated the pipeline", "set its tags")
     assert account.tags == account.settings.all_tags
