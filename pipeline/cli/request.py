@@ -38,7 +38,10 @@ class Request:
     def check(self) -> None:
         """Raises UsageError for options that ask for nothing, or do not go together."""
         if not (self.plan or self.upsert or self.start):
-            raise UsageError(f"say what to do in {self.environment}: --plan, --upsert, --start or --wait")
+            raise UsageError(
+                f"say what to do in {self.environment}: --plan, --upsert, --start or --wait; "
+                "or --local, which does it all on this machine"
+            )
         for option, given, needed, there in (
             ("--only", self.only, "--start", self.start),
             ("--from", self.first, "--start", self.start),
