@@ -117,7 +117,7 @@ def make(
         parameters=inner.parameters,
         steps=inner.steps,
         reruns=reruns.between(old, new),
-        price=prices.estimate(settings, seconds),
+        price=prices.estimate(new, settings, seconds),
         note=note,
     )
 
@@ -141,7 +141,7 @@ def against(old_text: str | None, settings: Settings, text: str) -> Plan:
         parameters=inner.parameters,
         steps=inner.steps,
         reruns=reruns.between(old, new),
-        price=prices.estimate(settings, {}),
+        price=prices.estimate(new, settings, {}),
     )
 
 

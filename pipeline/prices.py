@@ -151,8 +151,9 @@ def _notes(settings: Settings, prices: PriceTable, jobs: Iterable[Job]) -> Itera
         yield f"no price is known of {settings.region}: pipeline/prices.yaml has those of {prices.region}"
         return
     yield f"on-demand prices of {prices.region}, of {prices.date} or later (pipeline/prices.yaml)"
-    wanted = {job.use: job.instance_type for job in jobs} | {"endpoint": settings.endpoint_instance_type}
-    for use, instance_type in wanted.items():
+    wanted: list[tuple[Use, str]] = [(job.use, job.instance_type) for job in jobs]
+    wanted.append(("endpoint", settings.endpoint_instance_type))
+    for use, instance_type in dict.fromkeys(wanted):
         if prices.per_hour(use, instance_type, settings.region) is None:
             yield f"the {use} price of {instance_type} is not known"
     if any(job.spot for job in jobs):
