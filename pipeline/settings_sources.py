@@ -18,14 +18,14 @@ PREFIX = "SENTIMENT_"
 CHOICE = "SENTIMENT_ENVIRONMENT"  # which environment, where a command does not say --env
 VARIABLES = "the environment"  # as a source; an origin names the very variable instead
 FLAGS = "the flags"
-PLACES = ("account", "region", "environment")  # what a text may name in braces
+PLACEHOLDERS = ("account", "region", "environment")  # what a text may name in braces
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w*)\}")
 
 
 def environments(config: Path) -> list[str]:
-    """The names that --env takes: the files of config/ but the price table."""
-    return sorted(file.stem for file in config.glob("*.yaml") if file.stem != "prices")
+    """The names that --env takes: the files of config/."""
+    return sorted(file.stem for file in config.glob("*.yaml"))
 
 
 def gather(
@@ -65,10 +65,10 @@ def fill(values: Mapping[str, Any], places: Mapping[str, str], origins: Mapping[
     def filled(value: Any, key: str) -> Any:
         if isinstance(value, str):
             for name in _PLACEHOLDER.findall(value):
-                if name not in PLACES:
+                if name not in PLACEHOLDERS:
                     raise SettingsError(
                         f"{origins[key]}: {key} = {value!r}: there is no {{{name}}}; a text may name "
-                        + ", ".join(f"{{{place}}}" for place in PLACES)
+                        + ", ".join(f"{{{each}}}" for each in PLACEHOLDERS)
                     )
             return _PLACEHOLDER.sub(lambda match: places.get(match[1], match[0]), value)
         if isinstance(value, list):

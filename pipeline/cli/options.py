@@ -11,12 +11,13 @@ from typing import Annotated
 import typer
 
 from pipeline.errors import SettingsError, UsageError
+from pipeline.settings_sources import CHOICE
 
 WAIT_SECONDS = 43200  # 12 hours
 
 Env = Annotated[
     str | None,
-    typer.Option("--env", metavar="NAME", help="Which of config/*.yaml; else $SENTIMENT_ENVIRONMENT."),
+    typer.Option("--env", metavar="NAME", help=f"Which of config/*.yaml; else ${CHOICE}."),
 ]
 SettingsGiven = Annotated[
     list[str] | None,
@@ -35,7 +36,7 @@ def environment(named: str | None, otherwise: str) -> str:
     """--env, else $SENTIMENT_ENVIRONMENT, else what the command takes without either."""
     if named is not None and not named.strip():
         raise UsageError("--env is empty; name one of config/*.yaml, such as --env dev")
-    return named or os.environ.get("SENTIMENT_ENVIRONMENT") or otherwise
+    return named or os.environ.get(CHOICE) or otherwise
 
 
 def flags(given: Iterable[str] | None) -> dict[str, str]:

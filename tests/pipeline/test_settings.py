@@ -29,13 +29,6 @@ def test_the_shipped_files_are_valid(environment: str) -> None:
     assert settings.load(environment, variables={}).environment == environment
 
 
-def test_the_price_table_is_no_environment(config: Path) -> None:
-    (config / "prices.yaml").write_text("region: us-east-1\n")
-    assert settings.environments() == ["lab"]
-    with pytest.raises(SettingsError, match="no environment 'prices'"):
-        settings.load("prices", variables={})
-
-
 @pytest.mark.parametrize(
     ("variables", "flags", "bucket"),
     [
