@@ -10,7 +10,7 @@ from typing import Any
 from pipeline.dag import Definition
 from pipeline.errors import DefinitionError
 from pipeline.finding import Finding, errors
-from pipeline.lint import arns, gate, jobs, machines, requests, structure
+from pipeline.lint import arns, gate, jobs, machines, requests, shape, structure
 from pipeline.settings import Settings
 
 __all__ = ["Finding", "errors", "lint"]
@@ -24,19 +24,13 @@ def lint(text: str, settings: Settings, values: Mapping[str, Any] | None = None)
         definition = Definition.parse(text)
     except DefinitionError as error:  # what is not a graph has no further faults to find
         return [Finding("", "", str(error), _REMEDY)]
+    if misshapen := list(shape.check(definition)):
+        return misshapen
     given = values or {}
-    found: list[Finding] = []
-    for what, findings in {
-        "structure": structure.check(text, definition, settings, given),
-        "requests": requests.check(definition, settings, given),
-        "jobs": jobs.check(definition, given),
-        "machines": machines.check(definition, settings, given),
-        "gate": gate.check(definition),
-        "ARNs": arns.check(settings),
-    }.items():
-        try:
-            found.extend(findings)
-        except (AttributeError, KeyError, TypeError) as error:  # text where an object should be, or such
-            problem = f"its {what} cannot be read, a member has another shape than it should: {error!r}"
-            found.append(Finding("", "", problem, _REMEDY))
-    return found
+    refused = list(requests.check(definition, settings, given))
+    found = [*structure.check(text, definition, given), *refused]
+    if not errors(refused):  # what follows reads requests, and takes them to be sound
+        found += jobs.check(definition, given)
+        found += machines.check(definition, settings, given)
+        found += gate.check(definition)
+    return [*found, *arns.check(settings)]

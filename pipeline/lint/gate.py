@@ -76,8 +76,8 @@ def _read(step: Step, read: dict[str, Any], definition: Definition) -> Iterator[
         (each for each in source.body.get("PropertyFiles") or [] if each.get("PropertyFileName") == name),
         None,
     )
-    if file is None:
-        return  # said by requests.py, of every reference
+    if file is None or source.type != "Processing":
+        return  # said by requests.py, of every reference; only a processing job writes such files
     outputs = (source.arguments.get("ProcessingOutputConfig") or {}).get("Outputs") or []
     if file.get("OutputName") not in [output.get("OutputName") for output in outputs]:
         problem = f"property file {name} lies in {file.get('OutputName')!r}, which is no output of the step"

@@ -31,8 +31,6 @@ _ENDS = {  # step type -> the member of its request that keeps it from running f
     "Training": ("StoppingCondition", "MaxRuntimeInSeconds"),
     "Transform": ("ModelClientConfig", "InvocationsTimeoutInSeconds"),
 }
-_LONGEST_TRAINING = 28 * 86_400
-_LONGEST_KEEP_ALIVE = 3600
 _REMEDY = "correct pipeline/definition.py"
 
 
@@ -80,16 +78,8 @@ def _retries(step: Step) -> Iterator[Finding]:
 
 def _limits(step: Step, arguments: Mapping[str, Any]) -> Iterator[Finding]:
     outer, inner = _ENDS[step.type]
-    limit = (arguments.get(outer) or {}).get(inner)
-    if limit is None:
+    if (arguments.get(outer) or {}).get(inner) is None:
         yield Finding(step.name, f"{outer}.{inner}", "nothing ends a job that hangs", "set it")
-    elif step.type == "Training" and limit > _LONGEST_TRAINING:
-        yield Finding(
-            step.name,
-            f"{outer}.{inner}",
-            f"{limit} seconds is more than 28 days",
-            f"set training_max_seconds to {_LONGEST_TRAINING} at most",
-        )
 
 
 def _tags(step: Step, arguments: Mapping[str, Any]) -> Iterator[Finding]:
@@ -119,14 +109,6 @@ def _volume_key(step: Step, arguments: Mapping[str, Any]) -> Iterator[Finding]:
 def _spot(step: Step, arguments: Mapping[str, Any]) -> Iterator[Finding]:
     ends = arguments.get("StoppingCondition") or {}
     runs, waits = ends.get("MaxRuntimeInSeconds"), ends.get("MaxWaitTimeInSeconds")
-    kept = cluster(step.type, arguments).get("KeepAlivePeriodInSeconds") or 0
-    if kept > _LONGEST_KEEP_ALIVE:
-        yield Finding(
-            step.name,
-            "ResourceConfig.KeepAlivePeriodInSeconds",
-            f"{kept} seconds is more than a warm pool is kept",
-            f"set keep_alive_seconds to {_LONGEST_KEEP_ALIVE} at most",
-        )
     if not arguments.get("EnableManagedSpotTraining"):
         if waits is not None:
             problem = "only spot training waits for capacity"
@@ -134,7 +116,7 @@ def _spot(step: Step, arguments: Mapping[str, Any]) -> Iterator[Finding]:
                 step.name, "StoppingCondition.MaxWaitTimeInSeconds", problem, "remove it, or set spot"
             )
         return
-    if kept:
+    if cluster(step.type, arguments).get("KeepAlivePeriodInSeconds"):
         yield Finding(
             step.name,
             "ResourceConfig.KeepAlivePeriodInSeconds",

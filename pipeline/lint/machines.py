@@ -39,12 +39,14 @@ def _images(step: Step, arguments: Mapping[str, Any]) -> Iterator[tuple[str, str
         found = [("AlgorithmSpecification.TrainingImage", algorithm.get("TrainingImage"))]
     elif step.type == "Model":
         found = [("PrimaryContainer.Image", (arguments.get("PrimaryContainer") or {}).get("Image"))]
-    else:
+    elif step.type == "RegisterModel":
         containers = (arguments.get("InferenceSpecification") or {}).get("Containers") or []
         found = [
             (f"InferenceSpecification.Containers[{number}].Image", container.get("Image"))
             for number, container in enumerate(containers)
         ]
+    else:
+        found = []
     yield from ((path, str(uri)) for path, uri in found if uri)
 
 

@@ -6,10 +6,8 @@ from typing import Any
 from pipeline import durations
 from pipeline.dag import INLINE_BYTES, Definition, references
 from pipeline.finding import Finding
-from pipeline.settings import Settings
 
 _MOST_BYTES = 1_048_576  # of PipelineDefinition in CreatePipeline
-_LONGEST_PIPELINE_NAME = 82
 _LONGEST = {"DisplayName": 256, "Description": 3072}
 _LONGEST_VALUE = 1024  # of a parameter in StartPipelineExecution
 _MOST_PARAMETERS = 200  # in StartPipelineExecution
@@ -21,11 +19,9 @@ _TYPES: dict[str, type | tuple[type, ...]] = {
 }
 
 
-def check(
-    text: str, definition: Definition, settings: Settings, values: Mapping[str, Any]
-) -> Iterator[Finding]:
+def check(text: str, definition: Definition, values: Mapping[str, Any]) -> Iterator[Finding]:
     yield from _size(len(text.encode()))
-    yield from _names(definition, settings.pipeline)
+    yield from _names(definition)
     yield from _declarations(definition)
     yield from _uses(definition)
     yield from _values(values)
@@ -41,9 +37,7 @@ def _size(size: int) -> Iterator[Finding]:
         yield Finding("", "", problem, "nothing to do: it goes through S3", severity="note")
 
 
-def _names(definition: Definition, name: str) -> Iterator[Finding]:
-    if len(name) > _LONGEST_PIPELINE_NAME:
-        yield Finding("", "pipeline", f"the pipeline's name has {len(name)} characters", "use 82 at most")
+def _names(definition: Definition) -> Iterator[Finding]:
     for step in definition.steps.values():
         for key, most in _LONGEST.items():
             if (found := len(step.body.get(key, ""))) > most:

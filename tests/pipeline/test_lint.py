@@ -177,12 +177,6 @@ def test_a_value_has_1024_characters_at_most() -> None:
     assert "1025 characters" in found.problem
 
 
-def test_a_pipeline_name_has_82_characters_at_most() -> None:
-    assert findings(nothing, pipeline="p" * 82) == []
-    (found,) = findings(nothing, pipeline="p" * 83)
-    assert "83 characters" in found.problem
-
-
 @pytest.mark.parametrize(("size", "severity"), [(100_000, None), (100_001, "note"), (1_048_577, "error")])
 def test_a_long_definition_goes_through_s3_and_a_longer_one_nowhere(size: int, severity: str | None) -> None:
     text = json.dumps(definition())
@@ -238,6 +232,11 @@ def test_the_command_prints_findings_and_ends_with_2_on_an_error(
     }
     assert command.run("dev", {"serving_image": "server:1"}, as_json=False) == 2
     assert capsys.readouterr().out.splitlines()[-1] == "dev: 2 errors"
+
+
+def test_a_defect_of_lint_is_no_finding() -> None:
+    with pytest.raises(AttributeError, match="split"):
+        findings(nothing, job_role=3)  # no settings have such a role
 
 
 def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:

@@ -50,10 +50,6 @@ def endless(body: dict[str, Any]) -> None:
     del arguments(body, "Prepare")["StoppingCondition"]
 
 
-def month_long(body: dict[str, Any]) -> None:
-    arguments(body, "Train")["StoppingCondition"]["MaxRuntimeInSeconds"] = 28 * 86_400 + 1
-
-
 def untagged(body: dict[str, Any]) -> None:
     del arguments(body, "Train")["Tags"]
 
@@ -98,10 +94,6 @@ def wait_without_spot(body: dict[str, Any]) -> None:
     arguments(body, "Train")["StoppingCondition"]["MaxWaitTimeInSeconds"] = 7200
 
 
-def warm_for_long(body: dict[str, Any]) -> None:
-    arguments(body, "Train")["ResourceConfig"]["KeepAlivePeriodInSeconds"] = 3601
-
-
 def warm_for_an_hour(body: dict[str, Any]) -> None:
     arguments(body, "Train")["ResourceConfig"]["KeepAlivePeriodInSeconds"] = 3600
 
@@ -134,7 +126,6 @@ FAULTS: list[tuple[Plant, str, str, str]] = [
     ),
     (retried_gate, "Gate", "RetryPolicies", "a Condition step is never retried"),
     (endless, "Prepare", "StoppingCondition.MaxRuntimeInSeconds", "nothing ends a job that hangs"),
-    (month_long, "Train", "StoppingCondition.MaxRuntimeInSeconds", "more than 28 days"),
     (untagged, "Train", "Tags", "nothing tells whose job it is"),
     (tagged_twice, "Train", "Tags", "the tag project is there 2 times"),
     (reserved_tag, "Train", "Tags", "aws: is reserved"),
@@ -143,7 +134,6 @@ FAULTS: list[tuple[Plant, str, str, str]] = [
     (spot_without_checkpoints, "Train", "CheckpointConfig", "begins anew"),
     (spot_in_a_warm_pool, "Train", "ResourceConfig.KeepAlivePeriodInSeconds", "not kept in a warm pool"),
     (wait_without_spot, "Train", "StoppingCondition.MaxWaitTimeInSeconds", "only spot training waits"),
-    (warm_for_long, "Train", "ResourceConfig.KeepAlivePeriodInSeconds", "3601 seconds is more"),
     (key_for_a_disk_of_its_own, "Train", "VolumeKmsKeyId", "ml.r5d.large encrypts its own disk"),
 ]
 
