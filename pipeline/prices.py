@@ -1,6 +1,6 @@
 """What a run costs: like the last one, and if each job took all the time it may.
 
-The prices are those of prices.yaml beside this file, a small table of figures that AWS's price list gives.
+The prices are those of config/prices/, a small table of figures that AWS's price list gives.
 What it does not hold is unknown (None), never guessed from a similar instance, another use or another region.
 """
 
@@ -17,9 +17,9 @@ from pipeline import defaults, diff, settings_sources
 from pipeline.clusters import cluster
 from pipeline.dag import Definition
 from pipeline.errors import SettingsError
-from pipeline.settings import Settings
+from pipeline.settings import CONFIG, Settings
 
-TABLE = Path(__file__).with_name("prices.yaml")
+TABLE = CONFIG / "prices" / "us-east-1.yaml"
 HOUR = 3600
 
 Use = Literal["processing", "training", "transform", "endpoint"]
@@ -148,9 +148,9 @@ def _sum(costs: Iterable[float | None]) -> float | None:
 
 def _notes(settings: Settings, prices: PriceTable, jobs: Iterable[Job]) -> Iterator[str]:
     if settings.region != prices.region:
-        yield f"no price is known of {settings.region}: pipeline/prices.yaml has those of {prices.region}"
+        yield f"no price is known of {settings.region}: config/prices/ has those of {prices.region}"
         return
-    yield f"on-demand prices of {prices.region}, of {prices.date} or later (pipeline/prices.yaml)"
+    yield f"on-demand prices of {prices.region}, of {prices.date} or later (config/prices/)"
     wanted: list[tuple[Use, str]] = [(job.use, job.instance_type) for job in jobs]
     wanted.append(("endpoint", settings.endpoint_instance_type))
     for use, instance_type in dict.fromkeys(wanted):
