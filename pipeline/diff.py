@@ -52,12 +52,11 @@ class Difference:
 
 def between(old: Definition, new: Definition) -> Difference:
     """No difference is found exactly where the two are the same JSON."""
-    parameters = _parts(
-        *({name: _parameter(body) for name, body in each.parameters.items()} for each in (old, new))
+    found = Difference(
+        parameters=_parts(_parameters(old), _parameters(new)),
+        steps=_parts(_steps(old), _steps(new)),
+        rest=changes(_rest(old), _rest(new)),
     )
-    steps = _parts(*({name: _step(step) for name, step in each.steps.items()} for each in (old, new)))
-    rest = changes(*({**each.body, "Parameters": None, "Steps": None} for each in (old, new)))
-    found = Difference(parameters, steps, rest)
     if not found and not same(old.body, new.body):
         return Difference((), (), (Change("definition", "as it is", "the same in another order"),))
     return found
@@ -66,8 +65,16 @@ def between(old: Definition, new: Definition) -> Difference:
 _Described = tuple[str, str, Mapping[str, Any]]  # type, description, content
 
 
-def _parameter(body: Mapping[str, Any]) -> _Described:
-    return str(body.get("Type", "")), "", body
+def _parameters(definition: Definition) -> dict[str, _Described]:
+    return {name: (str(body.get("Type", "")), "", body) for name, body in definition.parameters.items()}
+
+
+def _steps(definition: Definition) -> dict[str, _Described]:
+    return {name: _step(step) for name, step in definition.steps.items()}
+
+
+def _rest(definition: Definition) -> dict[str, Any]:
+    return {key: value for key, value in definition.body.items() if key not in ("Parameters", "Steps")}
 
 
 def _step(step: Step) -> _Described:
@@ -82,7 +89,7 @@ def _parts(old: Mapping[str, _Described], new: Mapping[str, _Described]) -> tupl
     for name in [*new, *(name for name in old if name not in new)]:
         kind, description, _ = new[name] if name in new else old[name]
         action: Action = "add" if name not in old else "remove" if name not in new else "change"
-        differs = changes(*(side[name][2] if name in side else {} for side in (old, new)))
+        differs = changes(old[name][2] if name in old else {}, new[name][2] if name in new else {})
         if differs or action != "change":
             found.append(Part(printable(name), printable(kind), action, differs, printable(description)))
     return tuple(found)
@@ -107,10 +114,11 @@ def _filled(path: str, one: Mapping[str, Any], other: Mapping[str, Any]) -> bool
 
 
 def _change(path: str, before: Mapping[str, Any], after: Mapping[str, Any]) -> Change:
-    shown = [readable(side[path]) if path in side else None for side in (before, after)]
-    if shown[0] == shown[1]:  # "3" became 3
-        shown = [json.dumps(side[path]) for side in (before, after)]
-    return Change(printable(path), *shown)
+    old = readable(before[path]) if path in before else None
+    new = readable(after[path]) if path in after else None
+    if old == new:  # "3" became 3
+        old, new = json.dumps(before[path]), json.dumps(after[path])
+    return Change(printable(path), old, new)
 
 
 def same(one: Any, other: Any) -> bool:

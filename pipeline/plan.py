@@ -7,7 +7,7 @@ planned, and the call that then fails says to run the command again.
 """
 
 import hashlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -91,7 +91,7 @@ def make(
         live.check_ours(found, settings)
     old, note = _readable(found.text) if found else (_NO_PIPELINE, "")
     new = Definition.parse(text)
-    inner, outer, tags = diff.between(old, new), _outer(found, settings), _tags(found, settings)
+    inner, outer, (add, remove) = diff.between(old, new), _outer(found, settings), _tags(found, settings)
 
     uploads = [code_bundle.upload(bundle, clients.storage, settings.root) for bundle in bundles.values()]
     uploads.append(data.upload(reviews, clients.storage, settings.root) if reviews else None)
@@ -102,18 +102,20 @@ def make(
         calls.append(_create_or_update(settings, text, new=found is None))
         if _is_large(text):
             uploads.append(_definition_upload(settings, text, clients.storage))
-    if found:
-        calls += _tag_calls(found.arn, tags, settings)
+    if found and add:
+        calls.append(Call("AddTags", {"ResourceArn": found.arn, "Tags": _listed(add)}))
+    if found and remove:
+        calls.append(Call("DeleteTags", {"ResourceArn": found.arn, "TagKeys": remove}))
 
     seconds = live.last_seconds(clients, settings.pipeline) if found else {}
     return Plan(
         settings=settings,
         text=text,
         compared="live",
-        action="create" if found is None else "update" if inner or outer or tags else "keep",
+        action="create" if found is None else "update" if inner or outer or add or remove else "keep",
         uploads=tuple(upload for upload in uploads if upload),
         calls=tuple(calls),
-        changes=(*outer, *tags, *(inner.rest if found else ())),
+        changes=(*outer, *_tag_changes(found, add, remove), *(inner.rest if found else ())),
         parameters=inner.parameters,
         steps=inner.steps,
         reruns=reruns.between(old, new),
@@ -170,29 +172,23 @@ def _outer(found: Live | None, settings: Settings) -> tuple[Change, ...]:
     return diff.changes(before, after)
 
 
-def _tags(found: Live | None, settings: Settings) -> tuple[Change, ...]:
-    """Those to add, those with another value, and those that an earlier version gave to pipeline and jobs.
+def _tags(found: Live | None, settings: Settings) -> tuple[dict[str, str], list[str]]:
+    """Those to set, and those to remove, which an earlier version gave to pipeline and jobs.
 
     Other tags of the pipeline are somebody else's and stay.
     """
+    there, given = (found.tags, found.job_tags) if found else ({}, {})
     wanted = settings.all_tags
+    add = {key: value for key, value in wanted.items() if there.get(key) != value}
+    return add, [key for key, value in there.items() if key not in wanted and given.get(key) == value]
+
+
+def _tag_changes(found: Live | None, add: Mapping[str, str], remove: Sequence[str]) -> tuple[Change, ...]:
     there = found.tags if found else {}
-    given = found.job_tags if found else {}
-    before = {key: value for key, value in there.items() if key in wanted or given.get(key) == value}
     return diff.changes(
-        *({f"{_TAG}{key}": value for key, value in tags.items()} for tags in (before, wanted))
+        {f"tag {key}": there[key] for key in (*add, *remove) if key in there},
+        {f"tag {key}": value for key, value in add.items()},
     )
-
-
-_TAG = "tag "
-
-
-def _tag_calls(arn: str, changes: tuple[Change, ...], settings: Settings) -> Iterator[Call]:
-    keys = [change.path.removeprefix(_TAG) for change in changes]
-    if add := {key: value for key, value in settings.all_tags.items() if key in keys}:
-        yield Call("AddTags", {"ResourceArn": arn, "Tags": _listed(add)})
-    if remove := [key for key in keys if key not in settings.all_tags]:
-        yield Call("DeleteTags", {"ResourceArn": arn, "TagKeys": remove})
 
 
 def _listed(tags: Mapping[str, str]) -> list[dict[str, str]]:

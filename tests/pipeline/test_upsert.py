@@ -9,14 +9,10 @@ import pytest
 from accounts import Account
 from scripted_aws import Refused
 
-from definitions import compiled
 from pipeline import code_bundle, plan, upsert
 from pipeline.errors import AwsRefused, DefinitionError, NotOurs
 from pipeline.plan import Plan
 from pipeline.uploads import Progress, Upload
-
-TEXT = compiled("dev")
-OTHER = json.dumps({**json.loads(TEXT), "Metadata": {"Owner": "search"}})
 
 
 @pytest.fixture
@@ -24,8 +20,14 @@ def account(tmp_path: Path) -> Account:
     return Account(tmp_path)
 
 
-def planned(account: Account, text: str = TEXT) -> Plan:
-    return plan.make(account.clients, account.settings, text, code_bundle.bundles(), None)
+@pytest.fixture
+def other(account: Account) -> str:
+    """Another definition than the account's."""
+    return json.dumps({**json.loads(account.text), "Metadata": {"Owner": "search"}})
+
+
+def planned(account: Account, text: str = "") -> Plan:
+    return plan.make(account.clients, account.settings, text or account.text, code_bundle.bundles(), None)
 
 
 def test_the_calls_are_those_of_the_plan(account: Account) -> None:
@@ -77,13 +79,13 @@ def test_what_breaks_off_says_what_was_done_and_the_same_command_does_the_rest(
     assert planned(account).nothing_to_do
 
 
-def test_a_refusal_of_the_first_call_leaves_everything_as_it_was(account: Account) -> None:
+def test_a_refusal_of_the_first_call_leaves_everything_as_it_was(account: Account, other: str) -> None:
     upsert.execute(account.clients, planned(account))
     account.failing["UpdatePipeline"] = Refused("AccessDeniedException", "not allowed")
     with pytest.raises(AwsRefused, match="nothing was changed"):
-        upsert.execute(account.clients, planned(account, OTHER))
+        upsert.execute(account.clients, planned(account, other))
     assert account.live is not None
-    assert account.live["PipelineDefinition"] == TEXT
+    assert account.live["PipelineDefinition"] == account.text
 
 
 def test_a_definition_that_the_service_refuses_is_a_mistake_of_the_definition(account: Account) -> None:
@@ -95,19 +97,21 @@ def test_a_definition_that_the_service_refuses_is_a_mistake_of_the_definition(ac
 def test_two_runs_that_make_the_same_at_once_both_go_on(account: Account) -> None:
     made = planned(account)
     account.before["CreateModelPackageGroup"] = lambda: account.groups.add("sentiment-dev")
-    account.before["CreatePipeline"] = lambda: account.holds(TEXT)
+    account.before["CreatePipeline"] = lambda: account.holds(account.text)
     upsert.execute(account.clients, made)
     assert account.mutations() == ["CreateModelPackageGroup", "CreatePipeline"]
 
 
 @pytest.mark.parametrize(
-    ("theirs", "tags", "error"),
-    [(OTHER, None, AwsRefused), (TEXT, {"project": "other"}, NotOurs)],
+    ("same", "tags", "error"),
+    [(False, None, AwsRefused), (True, {"project": "other"}, NotOurs)],
     ids=["another definition", "another owner"],
 )
 def test_a_run_that_made_something_else_in_between_is_not_overlooked(
-    account: Account, theirs: str, tags: dict[str, str] | None, error: type[Exception]
+    account: Account, other: str, same: bool, tags: dict[str, str] | None, error: type[Exception]
 ) -> None:
+    theirs = account.text if same else other
+
     def make() -> None:
         account.holds(theirs)
         account.tags = tags if tags is not None else account.tags
@@ -120,8 +124,8 @@ def test_a_run_that_made_something_else_in_between_is_not_overlooked(
     assert account.live["PipelineDefinition"] == theirs
 
 
-def test_tags_come_last(account: Account) -> None:
-    account.holds(OTHER)
+def test_tags_come_last(account: Account, other: str) -> None:
+    account.holds(other)
     account.settings = account.settings.model_copy(update={"tags": {"team": "search"}})
     done = upsert.execute(account.clients, planned(account)).called
     assert done[-2:] == ("updated the pipeline", "set its tags")
