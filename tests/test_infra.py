@@ -116,11 +116,16 @@ def test_no_action_is_a_wildcard(statement):
 
 
 @cache
+def reference() -> dict:
+    """AWS's service authorization reference, as cfn-lint has it."""
+    return json.loads(
+        (Path(cfnlint.__file__).parent / "data" / "AdditionalSpecs" / "Policies.json").read_text()
+    )
+
+
 def takes_a_resource(action: str) -> bool:
-    """By AWS's service authorization reference, as cfn-lint has it."""
     service, name = action.split(":")
-    reference = Path(cfnlint.__file__).parent / "data" / "AdditionalSpecs" / "Policies.json"
-    return bool(json.loads(reference.read_text())[service]["Actions"][name.lower()])
+    return bool(reference()[service]["Actions"][name.lower()])
 
 
 @pytest.mark.parametrize("statement", STATEMENTS)
