@@ -5,7 +5,8 @@ whoever may upsert need not be allowed to read IAM.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,12 +44,14 @@ def check(account: Account, settings: Settings) -> list[Finding]:
         problem = f"these credentials are of account {caller['Account']}, the settings of {settings.account}"
         remedy = "set AWS_PROFILE to a profile of that account, or `account` (SENTIMENT_ACCOUNT)"
         return [Finding("", "account", problem, remedy)]
-    return [
-        *_bucket(account.s3, settings),
-        *_roles(account.iam, _principal(account.iam, caller["Arn"]), settings),
-        *_images(account.ecr, settings),
-        *_deploy_function(account, settings),
+    groups: list[Callable[[], Iterator[Finding]]] = [
+        lambda: _bucket(account.s3, settings),
+        lambda: _roles(account.iam, _principal(account.iam, caller["Arn"]), settings),
+        lambda: _images(account.ecr, settings),
+        lambda: _deploy_function(account, settings),
     ]
+    with ThreadPoolExecutor(len(groups)) as pool:  # each waits for AWS, one call after the other
+        return [finding for found in pool.map(lambda group: list(group()), groups) for finding in found]
 
 
 def _not_checked(path: str, call: str) -> Finding:
