@@ -107,7 +107,8 @@ def make(
     if found and remove:
         calls.append(Call("DeleteTags", {"ResourceArn": found.arn, "TagKeys": remove}))
 
-    seconds = live.last_seconds(clients, settings.pipeline) if found else {}
+    # Of SageMaker's machines only: how long this one took says nothing of what those cost.
+    seconds = live.last_seconds(clients, settings.pipeline) if found and clients.outlives else {}
     return Plan(
         settings=settings,
         text=text,

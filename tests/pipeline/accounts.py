@@ -52,7 +52,9 @@ class Account:
         sagemaker = scripted(
             "sagemaker", {name: self._or_fail(name, answer) for name, answer in answers.items()}, self.calls
         )
-        self.clients = Clients(sagemaker, None, None, FolderStorage(home / "s3"), Folders(home))
+        self.clients = Clients(
+            sagemaker, None, None, FolderStorage(home / "s3"), Folders(home), outlives=True
+        )
 
     def holds(self, text: str, **members: Any) -> None:
         """The pipeline is there as an upsert leaves it, but for these members."""

@@ -1,6 +1,7 @@
 """What a plan finds: the account's side of it. What differs between definitions is test_diff's."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,16 @@ def test_the_price_is_that_of_the_last_run_that_succeeded(account: Account) -> N
     assert last_seconds(account.clients, account.settings.pipeline) == {"Train": 100, "Evaluate": 7}
     rows = {row.name: row.seconds for row in planned(account).price.rows}
     assert rows == {"Preprocess": None, "Train": 100, "Predict": None, "Evaluate": 7}
+
+
+def test_how_long_a_run_on_this_machine_took_is_no_price(account: Account) -> None:
+    account.holds(account.text)
+    account.executions = {f"{ARN}/execution/only": ("Succeeded", [ran("Train", 100)])}
+    account.clients = replace(account.clients, outlives=False)
+    price = planned(account).price
+    assert {row.seconds for row in price.rows} == {None}
+    assert price.total is None
+    assert price.most is not None  # of the limits, which hold on SageMaker
 
 
 def test_a_cached_step_whose_execution_is_gone_has_no_time(account: Account) -> None:
