@@ -13,7 +13,7 @@ from shared import ROOT
 
 FOLDER = ROOT / ".github" / "workflows"
 FILES = sorted(FOLDER.glob("*.yml"))
-CONFIG = {path.stem for path in (ROOT / "config").glob("*.yaml")} - {"prices"}
+CONFIG = {path.stem for path in (ROOT / "config").glob("*.yaml")}
 
 
 def read(path: Path):
