@@ -7,6 +7,7 @@ holds the session token. Whatever else looks like a secret is blotted out.
 import re
 
 from botocore import exceptions as botocore
+from botocore.parsers import ResponseParserError
 
 from pipeline.errors import AwsRefused
 
@@ -99,6 +100,9 @@ def explain(error: Exception) -> AwsRefused | None:
         remedy = next((text for kinds, text in _OF_BOTOCORE if isinstance(error, kinds)), "")
         what = "AWS's answer did not come" if remedy == _LOST else "AWS was not asked"
         return AwsRefused(_sentence(f"{what}, {kind}: {_safe(str(error))}", remedy), code=kind)
+    if isinstance(error, ResponseParserError):
+        remedy = "see what answers in AWS's place: a proxy, a sign-in page, AWS_ENDPOINT_URL"
+        return AwsRefused(f"the answer is not AWS's; {remedy}", code=type(error).__name__)
     return None
 
 

@@ -101,7 +101,7 @@ def executions(sagemaker: Any, name: str) -> Iterator[dict[str, Any]]:
     )
     try:
         for page in pages:
-            yield from page["PipelineExecutionSummaries"]
+            yield from page.get("PipelineExecutionSummaries", [])
     except sagemaker.exceptions.ResourceNotFound:
         return
 
@@ -165,7 +165,7 @@ def parameters(sagemaker: Any, arn: str) -> dict[str, str]:
     pages = sagemaker.get_paginator("list_pipeline_parameters_for_execution").paginate(
         PipelineExecutionArn=arn
     )
-    return {found["Name"]: found["Value"] for page in pages for found in page["PipelineParameters"]}
+    return {found["Name"]: found["Value"] for page in pages for found in page.get("PipelineParameters", [])}
 
 
 def steps(clients: Any, arn: str) -> list[Step]:
@@ -184,7 +184,7 @@ def steps(clients: Any, arn: str) -> list[Step]:
             cached_from=found.get("CacheHitResult", {}).get("SourcePipelineExecutionArn", ""),
         )
         for page in pages
-        for found in page["PipelineExecutionSteps"]
+        for found in page.get("PipelineExecutionSteps", [])
     ]
 
 
@@ -224,16 +224,18 @@ class LogTail:
             return []
 
     def _stream(self, name: str) -> Iterator[str]:
-        while True:
-            token = {"nextToken": self._tokens[name]} if name in self._tokens else {}
+        while (
+            True
+        ):  # a page may be empty and not the last; the last one answers the token that it was asked with
+            before = self._tokens.get(name)
+            token = {"nextToken": before} if before else {}
             answer = self.logs.get_log_events(
                 logGroupName=self.group, logStreamName=name, startFromHead=True, **token
             )
             yield from (event["message"] for event in answer["events"])
-            if not answer["events"] or answer["nextForwardToken"] == self._tokens.get(name):
-                self._tokens[name] = answer["nextForwardToken"]
-                return
             self._tokens[name] = answer["nextForwardToken"]
+            if self._tokens[name] == before:
+                return
 
 
 def log_of(clients: Any, job: tuple[str, str]) -> LogTail:

@@ -2,6 +2,7 @@
 
 PipelineError             exit code 1: the work did not succeed
 ├── ObjectNotFound        an s3:// URI that names nothing
+├── Interrupted           Ctrl-C, where something may have been done already
 ├── WaitTimeout           an execution that had not ended in time
 ├── Fault                 an AWS error that the local service answers; its code names the client's exception
 ├── ExpressionError       an expression of a definition that has no value
@@ -31,6 +32,10 @@ class PipelineError(Exception):
 
 
 class ObjectNotFound(PipelineError):
+    pass
+
+
+class Interrupted(PipelineError):
     pass
 
 

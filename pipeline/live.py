@@ -53,9 +53,14 @@ def read(sagemaker: Any, name: str) -> Live | None:
     )
 
 
-def tags_of(items: Iterable[Mapping[str, Any]]) -> dict[str, str]:
+def tags_of(items: Iterable[Any]) -> dict[str, str]:
     """[{"Key": "team", "Value": "search"}] -> {"team": "search"}; without those that only a run knows."""
-    return {tag["Key"]: tag["Value"] for tag in items if isinstance(tag.get("Value"), str)}
+    tags = (tag for tag in items if isinstance(tag, Mapping))
+    return {
+        tag["Key"]: tag["Value"]
+        for tag in tags
+        if isinstance(tag.get("Key"), str) and isinstance(tag.get("Value"), str)
+    }
 
 
 def check_ours(live: Live, settings: Settings) -> None:

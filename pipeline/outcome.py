@@ -65,8 +65,8 @@ def of(clients: Any, arn: str) -> Outcome:
     described = control.describe(clients.sagemaker, arn)
     status = described["PipelineExecutionStatus"]
     definition = definition_of(clients.sagemaker, arn)
-    parameters = control.parameters(clients.sagemaker, arn)
     defaults = {name: str(found.get("DefaultValue")) for name, found in definition.parameters.items()}
+    parameters = {**defaults, **control.parameters(clients.sagemaker, arn)}
     ran = {step.name: step for step in control.steps(clients, arn)}
     evaluation = _evaluation(clients, ran.get(EVALUATION[0]))
     metrics = evaluation.get("binary_classification_metrics", {}).get("accuracy", {})

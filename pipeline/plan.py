@@ -18,6 +18,7 @@ from pipeline.data import Data
 from pipeline.diff import Change, Part
 from pipeline.errors import DefinitionError
 from pipeline.live import Live
+from pipeline.parameters import Value
 from pipeline.prices import Estimate
 from pipeline.reruns import Rerun
 from pipeline.settings import Settings
@@ -49,6 +50,7 @@ class Plan:
     reruns: tuple[Rerun, ...]
     price: Estimate
     note: str = ""
+    live: Live | None = None  # the pipeline as it was when this was planned
 
     @property
     def nothing_to_do(self) -> bool:
@@ -83,7 +85,12 @@ class Plan:
 
 
 def make(
-    clients: Any, settings: Settings, text: str, bundles: Mapping[str, Bundle], reviews: Data | None
+    clients: Any,
+    settings: Settings,
+    text: str,
+    bundles: Mapping[str, Bundle],
+    reviews: Data | None,
+    values: Mapping[str, Value] | None = None,
 ) -> Plan:
     """Compare with the live pipeline. Raises NotOurs for one of this name that something else made."""
     found = live.read(clients.sagemaker, settings.pipeline)
@@ -120,12 +127,15 @@ def make(
         parameters=inner.parameters,
         steps=inner.steps,
         reruns=reruns.between(old, new),
-        price=prices.estimate(new, settings, seconds),
+        price=prices.estimate(new, settings, seconds, values),
         note=note,
+        live=found,
     )
 
 
-def against(old_text: str | None, settings: Settings, text: str) -> Plan:
+def against(
+    old_text: str | None, settings: Settings, text: str, values: Mapping[str, Value] | None = None
+) -> Plan:
     """Compare with a definition at hand, or (None) with no pipeline; what the account has is not known.
 
     Raises DefinitionError when either is none.
@@ -144,7 +154,7 @@ def against(old_text: str | None, settings: Settings, text: str) -> Plan:
         parameters=inner.parameters,
         steps=inner.steps,
         reruns=reruns.between(old, new),
-        price=prices.estimate(new, settings, {}),
+        price=prices.estimate(new, settings, {}, values),
     )
 
 

@@ -42,7 +42,8 @@ def check(account: Account, settings: Settings) -> list[Finding]:
     caller = account.sts.get_caller_identity()
     if caller["Account"] != settings.account:  # of another account nothing else is worth knowing
         problem = f"these credentials are of account {caller['Account']}, the settings of {settings.account}"
-        remedy = "set AWS_PROFILE to a profile of that account, or `account` (SENTIMENT_ACCOUNT)"
+        file = f"config/{settings.environment}.yaml"
+        remedy = f"set AWS_PROFILE to a profile of that account, or `account` in {file}"
         return [Finding("", "account", problem, remedy)]
     groups: list[Callable[[], Iterator[Finding]]] = [
         lambda: _bucket(account.s3, settings),

@@ -17,6 +17,7 @@ from pipeline import defaults, diff, settings_sources
 from pipeline.clusters import cluster
 from pipeline.dag import Definition
 from pipeline.errors import SettingsError
+from pipeline.parameters import Value
 from pipeline.settings import CONFIG, Settings
 
 TABLE = CONFIG / "prices" / "us-east-1.yaml"
@@ -76,24 +77,31 @@ class Job(NamedTuple):
 
 
 def estimate(
-    definition: Definition, settings: Settings, seconds: Mapping[str, float], table: Path = TABLE
+    definition: Definition,
+    settings: Settings,
+    seconds: Mapping[str, float],
+    values: Mapping[str, Value] | None = None,
+    table: Path = TABLE,
 ) -> Estimate:
-    """Of a run with the defaults of its parameters.
+    """Of a run with these values of its parameters, else with their defaults.
 
     seconds: how long each job step took in the last execution, {"Train": 95.2}; not all need be there.
     """
     prices = load(table)
-    jobs = list(_jobs(definition))
+    given = values or {}
+    jobs = list(_jobs(definition, given))
     rows = tuple(
         _row(job, prices.per_hour(job.use, job.instance_type, settings.region), seconds) for job in jobs
     )
-    endpoint = prices.per_hour("endpoint", settings.endpoint_instance_type, settings.region)
+    machine = str(given.get("EndpointInstanceType", settings.endpoint_instance_type))
+    count = int(given.get("EndpointInstanceCount", settings.endpoint_instance_count))
+    endpoint = prices.per_hour("endpoint", machine, settings.region)
     return Estimate(
         rows=rows,
         total=_sum(row.cost for row in rows),
         most=_sum(row.most for row in rows if row.most_seconds is not None),
-        endpoint_per_hour=None if endpoint is None else endpoint * settings.endpoint_instance_count,
-        note="; ".join(_notes(settings, prices, jobs)),
+        endpoint_per_hour=None if endpoint is None else endpoint * count,
+        note="; ".join(_notes(settings, prices, jobs, machine)),
     )
 
 
@@ -105,11 +113,11 @@ def load(path: Path = TABLE) -> PriceTable:
         raise SettingsError(f"{path}: {faults}") from error
 
 
-def _jobs(definition: Definition) -> Iterator[Job]:
+def _jobs(definition: Definition, values: Mapping[str, Value]) -> Iterator[Job]:
     for step in definition.steps.values():
         if step.type not in _USES:
             continue
-        arguments: dict[str, Any] = defaults.filled(step.arguments, definition)
+        arguments: dict[str, Any] = defaults.filled(step.arguments, definition, values)
         machines = cluster(step.type, arguments)
         limit = (arguments.get("StoppingCondition") or {}).get("MaxRuntimeInSeconds")
         warm = machines.get("KeepAlivePeriodInSeconds") or 0  # a warm pool is billed too
@@ -146,13 +154,13 @@ def _sum(costs: Iterable[float | None]) -> float | None:
     return None if None in known else math.fsum(cost for cost in known if cost is not None)
 
 
-def _notes(settings: Settings, prices: PriceTable, jobs: Iterable[Job]) -> Iterator[str]:
+def _notes(settings: Settings, prices: PriceTable, jobs: Iterable[Job], endpoint: str) -> Iterator[str]:
     if settings.region != prices.region:
         yield f"no price is known of {settings.region}: config/prices/ has those of {prices.region}"
         return
     yield f"on-demand prices of {prices.region}, of {prices.date} or later (config/prices/)"
     wanted: list[tuple[Use, str]] = [(job.use, job.instance_type) for job in jobs]
-    wanted.append(("endpoint", settings.endpoint_instance_type))
+    wanted.append(("endpoint", endpoint))
     for use, instance_type in dict.fromkeys(wanted):
         if prices.per_hour(use, instance_type, settings.region) is None:
             yield f"the {use} price of {instance_type} is not known"

@@ -13,7 +13,7 @@ from pipeline import control
 from pipeline.dag import Definition
 from pipeline.errors import ParameterError, UsageError
 from pipeline.lineage import Lineage
-from pipeline.parameters import Value
+from pipeline.parameters import LINEAGE, Value
 from pipeline.selection import Selection
 from pipeline.settings import Settings
 
@@ -50,11 +50,13 @@ def make(
             f"{settings.pipeline} has no parameter {unknown[0]} as it is; add --upsert to bring it up to date"
         )
     name = f"{lineage.short}-{token[:12]}"
-    known = list(islice(control.executions(sagemaker, settings.pipeline), RECENT))
+    known = recent(sagemaker, settings)
     earlier = [each for each in known if each.get("PipelineExecutionDisplayName") == name]
-    if not earlier:
-        check_alone(known, settings)
     given = {**values, **lineage.parameters()}
+    if earlier:
+        _check_same(sagemaker, earlier[0]["PipelineExecutionArn"], definition, values)
+    else:
+        check_alone(known, settings)
     return Start(
         settings.pipeline,
         {name: value for name, value in given.items() if name in definition.parameters},
@@ -66,9 +68,16 @@ def make(
     )
 
 
-def execute(sagemaker: Any, start: Start) -> str:
-    """The ARN of the execution, which is one however often it is started."""
-    return start.earlier or control.start(
+def execute(sagemaker: Any, start: Start, settings: Settings) -> str:
+    """The ARN of the execution, which is one however often it is started.
+
+    Uploads may have taken long: raises UsageError when another execution has started meanwhile. Two that
+    start at the very same moment do not see each other.
+    """
+    if start.earlier:
+        return start.earlier
+    check_alone(recent(sagemaker, settings), settings)
+    return control.start(
         sagemaker,
         start.pipeline,
         start.values,
@@ -77,6 +86,23 @@ def execute(sagemaker: Any, start: Start) -> str:
         description=start.description,
         selection=start.selection.as_request() if start.selection else None,
     )
+
+
+def recent(sagemaker: Any, settings: Settings) -> list[dict[str, Any]]:
+    """Summaries of the newest executions."""
+    return list(islice(control.executions(sagemaker, settings.pipeline), RECENT))
+
+
+def _check_same(sagemaker: Any, arn: str, definition: Definition, values: Mapping[str, Value]) -> None:
+    """Raises UsageError where the execution that has this token runs with other parameters."""
+    ran = control.parameters(sagemaker, arn)
+    for name, declared in definition.parameters.items():
+        wanted = str(values.get(name, declared.get("DefaultValue")))
+        if name in ran and name not in LINEAGE.values() and ran[name] != wanted:
+            raise UsageError(
+                f"this token has started execution {control.execution_id(arn)}, with {name}={ran[name]} "
+                f"and not {wanted}; to start another one give --token another text"
+            )
 
 
 def check_alone(executions: Iterable[Mapping[str, Any]], settings: Settings) -> None:

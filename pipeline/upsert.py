@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from pipeline import aws_errors, diff, live
 from pipeline.dag import Definition
-from pipeline.errors import AwsRefused, DefinitionError, PipelineError
+from pipeline.errors import AwsRefused, DefinitionError, Interrupted, PipelineError
 from pipeline.plan import Call, Plan
 from pipeline.uploads import Progress, Upload, nothing
 
@@ -57,10 +57,15 @@ def execute(clients: Any, plan: Plan, progress: Shown = unseen) -> Done:
             called.append(_SAID[call.operation])
     except (ClientError, BotoCoreError, AwsRefused) as error:
         raise _broken_off(error, [*uploaded, *called]) from error
+    except KeyboardInterrupt:
+        raise Interrupted(f"interrupted; {_so_far([*uploaded, *called])}") from None
     return Done(tuple(uploaded), tuple(called))
 
 
 def _send(sagemaker: Any, call: Call, plan: Plan) -> None:
+    if call.operation == "UpdatePipeline" and live.read(sagemaker, plan.settings.pipeline) != plan.live:
+        changed = "the pipeline has been changed since it was planned; run the same command again"
+        raise AwsRefused(changed, call.operation, "ConflictException")
     try:
         getattr(sagemaker, xform_name(call.operation))(**call.request)
     except ClientError as error:
@@ -88,12 +93,13 @@ def _as_planned(sagemaker: Any, plan: Plan) -> bool:
 def _broken_off(error: Exception, done: Sequence[str]) -> PipelineError:
     refused = error if isinstance(error, AwsRefused) else aws_errors.explain(error)
     assert refused is not None
-    so_far = (
-        f"done before that: {', '.join(done)}; the same command does the rest"
-        if done
-        else "nothing was changed"
-    )
-    message = f"{refused}; {so_far}"
+    message = f"{refused}; {_so_far(done)}"
     if refused.code == "ValidationException" and refused.operation in ("CreatePipeline", "UpdatePipeline"):
         return DefinitionError(message)
     return AwsRefused(message, refused.operation, refused.code)
+
+
+def _so_far(done: Sequence[str]) -> str:
+    if not done:
+        return "nothing was changed"
+    return f"done before that: {', '.join(done)}; the same command does the rest"

@@ -4,9 +4,11 @@ import re
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import requires
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from shared import ROOT
 
@@ -52,6 +54,14 @@ def test_the_lock_is_of_the_dependencies_that_are_asked_for():
 def test_a_stale_lock_fails(direct, problem):
     (found,) = stale(direct, LOCK)
     assert found.startswith(problem)
+
+
+def test_what_a_locked_package_needs_is_locked():
+    locked = {name for name, _, _ in PACKAGE.findall(LOCK)}
+    for name in sorted(locked):
+        for requirement in map(Requirement, requires(name) or ()):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                assert canonicalize_name(requirement.name) in locked, f"{name} needs {requirement}"
 
 
 def test_every_line_of_the_lock_is_a_version_or_says_why():

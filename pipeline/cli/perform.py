@@ -35,7 +35,7 @@ from pipeline.cli.request import Request
 from pipeline.code_bundle import Bundle
 from pipeline.dag import Definition
 from pipeline.data import Data
-from pipeline.errors import DefinitionError, NotFound, UsageError
+from pipeline.errors import DefinitionError, Interrupted, NotFound, UsageError
 from pipeline.lint import Finding, errors, lint
 from pipeline.parameters import Value
 from pipeline.plan import Plan
@@ -61,7 +61,7 @@ def perform(request: Request) -> int:
     sources = _read(request)
     config, told = sources.settings, sys.stderr if request.as_json else sys.stdout
     if request.against:
-        compared = plan.against(_definition_in(request.against), config, sources.text)
+        compared = plan.against(_definition_in(request.against), config, sources.text, sources.values)
         _show(compared, request.as_json, sys.stdout)
         return 0
     acts = request.upsert or request.start
@@ -72,7 +72,9 @@ def perform(request: Request) -> int:
         _refuse(clients.preflight(config), UsageError, f"this would fail in account {config.account}")
         planned = None
         if request.plan or request.upsert:
-            planned = plan.make(clients, config, sources.text, sources.bundles, sources.reviews)
+            planned = plan.make(
+                clients, config, sources.text, sources.bundles, sources.reviews, sources.values
+            )
         to_start = _start(clients, request, sources) if request.start else None
         if planned and request.plan:
             _show(planned, request.as_json and not acts, told if acts else sys.stdout)
@@ -80,7 +82,13 @@ def perform(request: Request) -> int:
             _upsert(clients, planned, request, told)
         if not to_start:
             return 0
-        arn = start.execute(clients.sagemaker, to_start)
+        try:
+            arn = start.execute(clients.sagemaker, to_start, config)
+        except KeyboardInterrupt:
+            raise Interrupted(
+                "interrupted; the execution may have started, see: "
+                + command(config.environment, "runs", "list")
+            ) from None
         execution, before = control.execution_id(arn), " before" if to_start.earlier else ""
         print(f"started{before}: execution {execution}", file=told, flush=True)
         if request.wait:

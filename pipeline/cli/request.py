@@ -42,6 +42,14 @@ class Request:
                 f"say what to do in {self.environment}: --plan, --upsert, --start or --wait; "
                 "or --local, which does it all on this machine"
             )
+        for option, text in (
+            ("--from", self.first),
+            ("--source", self.source),
+            ("--token", self.token),
+            ("--against", self.against),
+        ):
+            if text is not None and not text.strip():
+                raise UsageError(f"{option} is empty; give it a value, or leave it out")
         for option, given, needed, there in (
             ("--only", self.only, "--start", self.start),
             ("--from", self.first, "--start", self.start),

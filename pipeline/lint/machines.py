@@ -66,7 +66,11 @@ def _instances_of_models(definition: Definition, values: Mapping[str, Any]) -> d
 def _not_in_ecr(step: Step, path: str, uri: str, settings: Settings) -> Finding:
     example = f"{settings.account}.dkr.ecr.{settings.region}.amazonaws.com/{uri.rpartition('/')[2]}"
     return Finding(
-        step.name, path, f"{uri} is not in ECR, from where SageMaker pulls", f"write it like {example}"
+        step.name,
+        path,
+        f"{uri} is not in ECR, from where account {settings.account} pulls",
+        f"write it like {example} (or, for this machine alone, leave `account` at {NO_ACCOUNT}: "
+        "unset SENTIMENT_ACCOUNT)",
     )
 
 

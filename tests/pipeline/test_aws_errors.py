@@ -10,6 +10,7 @@ import pytest
 from botocore import exceptions
 from botocore.config import Config
 from botocore.exceptions import ClientError
+from botocore.parsers import ResponseParserError
 from botocore.stub import Stubber
 
 from pipeline.aws_errors import explain, is_denied
@@ -295,3 +296,9 @@ def test_without_botocore_nothing_of_it_is_loaded_for_an_error() -> None:
     )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert run.returncode == 0, run.stderr
+
+
+def test_an_answer_that_is_not_awss_is_told_as_such() -> None:
+    refused = explain(ResponseParserError("Unable to parse response (no element found)"))
+    assert refused is not None
+    assert "the answer is not AWS's; see what answers in AWS's place: a proxy" in str(refused)

@@ -122,3 +122,24 @@ def test_an_execution_that_does_not_exist_is_named() -> None:
     client = scripted("sagemaker", {"DescribePipelineExecution": absent}, [])
     with pytest.raises(NotFound, match="there is no execution abcdefghijkl"):
         control.describe(client, ARN)
+
+
+def test_an_empty_page_of_a_log_is_not_its_end() -> None:
+    """CloudWatch answers empty pages in the middle, and at the end the token that it was asked with."""
+    pages = {
+        "": ([], "f/1"),
+        "f/1": (["one"], "f/2"),
+        "f/2": ([], "f/3"),
+        "f/3": (["two"], "f/4"),
+        "f/4": ([], "f/4"),
+    }
+
+    def events(request: dict[str, Any]) -> dict[str, Any]:
+        lines, token = pages[request.get("nextToken", "")]
+        return {"events": [{"message": line} for line in lines], "nextForwardToken": token}
+
+    streams = {"logStreams": [{"logStreamName": "job/algo-1"}, {"logStreamName": "job/algo-2"}]}
+    answers = {"DescribeLogStreams": lambda _: streams, "GetLogEvents": events}
+    tail = control.LogTail(scripted("logs", answers, []), "group", "job/")
+    assert tail.read() == ["one", "two", "one", "two"]  # of both streams
+    assert tail.read() == []

@@ -13,7 +13,7 @@ from pipeline import code_bundle, data, plan
 from pipeline.dag import INLINE_BYTES
 from pipeline.errors import DefinitionError, NotOurs
 from pipeline.lint import lint
-from pipeline.live import last_seconds
+from pipeline.live import last_seconds, tags_of
 from pipeline.plan import Plan
 
 START = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -168,3 +168,10 @@ def test_the_json_of_a_plan_is_whole_and_can_be_written(account: Account) -> Non
     assert f"s3://code-bucket/code/{'a' * 64}" in [change["before"] for change in train["changes"]]
     assert shown["reruns"][0] == {"step": "Train", "reasons": ["input code changed"], "always": False}
     assert shown["price"]["rows"][1]["name"] == "Train"
+
+
+@pytest.mark.parametrize(
+    "tags", [[3], ["text"], [{"Key": {}, "Value": "x"}], [{"Value": "x"}], [{"Key": "x", "Value": 3}]]
+)
+def test_tags_of_a_live_definition_that_are_none_are_passed_over(tags: list[Any]) -> None:
+    assert tags_of([*tags, {"Key": "team", "Value": "search"}]) == {"team": "search"}

@@ -63,7 +63,7 @@ def row(estimate: prices.Estimate, name: str) -> prices.Row:
 
 
 def test_a_run_like_the_last_costs_seconds_times_price(table: Path) -> None:
-    estimate = prices.estimate(jobs(), SETTINGS, SECONDS, table)
+    estimate = prices.estimate(jobs(), SETTINGS, SECONDS, table=table)
     assert [(each.name, each.cost) for each in estimate.rows] == [
         ("Preprocess", pytest.approx(0.01)),
         ("Train", pytest.approx(0.2)),
@@ -74,7 +74,7 @@ def test_a_run_like_the_last_costs_seconds_times_price(table: Path) -> None:
 
 
 def test_the_most_is_each_limit_times_price_without_the_job_that_has_none(table: Path) -> None:
-    estimate = prices.estimate(jobs(), SETTINGS, {}, table)
+    estimate = prices.estimate(jobs(), SETTINGS, {}, table=table)
     assert (row(estimate, "Train").most, row(estimate, "Evaluate").most) == (1.44, 0.36)
     assert row(estimate, "Predict").most is None
     assert estimate.most == pytest.approx(0.36 + 1.44 + 0.36)
@@ -82,28 +82,28 @@ def test_the_most_is_each_limit_times_price_without_the_job_that_has_none(table:
 
 
 def test_a_warm_pool_is_billed_after_training(table: Path) -> None:
-    estimate = prices.estimate(jobs(KeepAlivePeriodInSeconds=1800), SETTINGS, {}, table)
+    estimate = prices.estimate(jobs(KeepAlivePeriodInSeconds=1800), SETTINGS, {}, table=table)
     assert row(estimate, "Train").most == pytest.approx(0.72 * 2.5)
 
 
 def test_each_instance_of_a_job_costs(table: Path) -> None:
-    train = row(prices.estimate(jobs(InstanceCount=3), SETTINGS, SECONDS, table), "Train")
+    train = row(prices.estimate(jobs(InstanceCount=3), SETTINGS, SECONDS, table=table), "Train")
     assert (train.price_per_hour, train.cost) == (pytest.approx(2.16), pytest.approx(0.6))
 
 
 def test_an_endpoint_costs_what_all_its_instances_cost(table: Path) -> None:
     config = settings_of("prod", endpoint_instance_count=2)
-    assert prices.estimate(jobs(), config, {}, table).endpoint_per_hour == pytest.approx(0.2)
+    assert prices.estimate(jobs(), config, {}, table=table).endpoint_per_hour == pytest.approx(0.2)
 
 
 def test_a_step_that_did_not_run_makes_the_total_unknown(table: Path) -> None:
-    estimate = prices.estimate(jobs(), SETTINGS, {"Train": 1000}, table)
+    estimate = prices.estimate(jobs(), SETTINGS, {"Train": 1000}, table=table)
     assert (row(estimate, "Train").cost, row(estimate, "Evaluate").cost) == (pytest.approx(0.2), None)
     assert estimate.total is None
 
 
 def test_an_instance_that_the_table_lacks_is_unknown_and_named(table: Path) -> None:
-    estimate = prices.estimate(jobs(InstanceType="ml.c5.4xlarge"), SETTINGS, SECONDS, table)
+    estimate = prices.estimate(jobs(InstanceType="ml.c5.4xlarge"), SETTINGS, SECONDS, table=table)
     train = row(estimate, "Train")
     assert (train.price_per_hour, train.cost, train.most) == (None, None, None)
     assert (estimate.total, estimate.most) == (None, None)
@@ -111,12 +111,12 @@ def test_an_instance_that_the_table_lacks_is_unknown_and_named(table: Path) -> N
 
 
 def test_a_price_for_another_use_is_none(table: Path) -> None:
-    estimate = prices.estimate(jobs(InstanceType="ml.m5.xlarge"), SETTINGS, SECONDS, table)
+    estimate = prices.estimate(jobs(InstanceType="ml.m5.xlarge"), SETTINGS, SECONDS, table=table)
     assert row(estimate, "Train").price_per_hour is None  # it has prices, but none for training
 
 
 def test_another_region_is_unknown_throughout(table: Path) -> None:
-    estimate = prices.estimate(jobs(), settings_of("prod", region="eu-west-1"), SECONDS, table)
+    estimate = prices.estimate(jobs(), settings_of("prod", region="eu-west-1"), SECONDS, table=table)
     assert {each.price_per_hour for each in estimate.rows} == {None}
     assert (estimate.total, estimate.most, estimate.endpoint_per_hour) == (None, None, None)
     assert "eu-west-1" in estimate.note and "us-east-1" in estimate.note
@@ -124,7 +124,7 @@ def test_another_region_is_unknown_throughout(table: Path) -> None:
 
 @pytest.mark.parametrize("spot", [True, False])
 def test_the_note_names_date_and_region_and_that_spot_costs_less(table: Path, spot: bool) -> None:
-    note = prices.estimate(jobs({"EnableManagedSpotTraining": spot}), SETTINGS, {}, table).note
+    note = prices.estimate(jobs({"EnableManagedSpotTraining": spot}), SETTINGS, {}, table=table).note
     assert "us-east-1" in note and "2026-07-30" in note
     assert ("spot" in note) is spot
 
@@ -164,3 +164,11 @@ def test_a_mistake_in_the_table_is_named_with_the_file(table: Path, line: str, n
     table.write_text("\n".join([*kept, line]))
     with pytest.raises(SettingsError, match=f"prices.yaml: .*{named}"):
         prices.load(table)
+
+
+def test_what_is_set_has_its_own_price(table: Path) -> None:
+    given = {"Machine": "ml.m5.xlarge", "EndpointInstanceType": "ml.unheard-of.xlarge"}
+    estimate = prices.estimate(jobs(), SETTINGS, SECONDS, given, table)
+    assert row(estimate, "Train").instance_type == "ml.m5.xlarge"
+    assert estimate.endpoint_per_hour is None
+    assert "the endpoint price of ml.unheard-of.xlarge is not known" in estimate.note

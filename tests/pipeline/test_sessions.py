@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 from pipeline import control, sessions, settings
 from pipeline.errors import StateFolderError
 from pipeline.local import LocalSageMaker
+from pipeline.storage import S3Storage
 
 PIPELINE = (
     '{"Version": "2020-12-01",'
@@ -152,3 +153,11 @@ def test_what_is_throttled_is_sent_again_but_not_for_ever(monkeypatch: pytest.Mo
         ):
             clients.sagemaker.list_pipelines()
         assert account.calls == ["ListPipelines"] * sessions.ATTEMPTS
+
+
+def test_uploads_are_of_the_account_and_encrypted_with_the_key_of_the_settings(tmp_path: Path) -> None:
+    config = settings.load("dev", {"output_kms_key": "alias/mine"}, variables={})
+    with sessions.connect(config, tmp_path) as clients:
+        assert isinstance(clients.storage, S3Storage)
+        assert clients.storage.owner == config.account
+        assert clients.storage.encryption["SSEKMSKeyId"] == "alias/mine"

@@ -40,12 +40,19 @@ class Service:
         answers = {
             "ListPipelineExecutions": lambda _: {"PipelineExecutionSummaries": list(executions)},
             "StartPipelineExecution": lambda _: {"PipelineExecutionArn": NEW},
+            "ListPipelineParametersForExecution": lambda _: {
+                "PipelineParameters": [
+                    {"Name": "Epochs", "Value": "2"},
+                    {"Name": "Seed", "Value": "1"},
+                    {"Name": "Commit", "Value": "a" * 40},
+                ]
+            },
         }
         self.client = scripted("sagemaker", answers, self.calls)
 
     def run(self, config: Settings = CONFIG, selection: Selection | None = None, **values: Any) -> str:
         made = start.make(self.client, config, DEFINITION, values, ORIGIN, TOKEN, selection)
-        return start.execute(self.client, made)
+        return start.execute(self.client, made, config)
 
     @property
     def started(self) -> list[dict[str, Any]]:
@@ -122,4 +129,29 @@ def test_a_refusal_of_aws_is_not_taken_for_something_else() -> None:
     client = scripted("sagemaker", answers, [])
     made = start.make(client, CONFIG, DEFINITION, {}, ORIGIN, TOKEN)
     with pytest.raises(client.exceptions.ConflictException, match="busy"):
-        start.execute(client, made)
+        start.execute(client, made, CONFIG)
+
+
+def test_a_token_that_has_started_something_else_is_not_taken_for_the_same() -> None:
+    service = Service(execution(OLD, "Succeeded", NAME))
+    with pytest.raises(
+        UsageError, match=r"has started execution oldexecution, with Epochs=2 and not 7.*--token"
+    ):
+        service.run(Epochs=7)
+    assert service.run(Epochs=2) == OLD
+    assert service.started == []
+
+
+def test_an_execution_that_began_while_the_data_was_uploaded_is_not_overlooked() -> None:
+    running: list[dict[str, Any]] = []
+    service = Service()
+    answers = {
+        "ListPipelineExecutions": lambda _: {"PipelineExecutionSummaries": running},
+        "StartPipelineExecution": lambda _: {"PipelineExecutionArn": NEW},
+    }
+    service.client = scripted("sagemaker", answers, service.calls)
+    made = start.make(service.client, CONFIG, DEFINITION, {}, ORIGIN, TOKEN)
+    running.append(execution(OLD, "Executing"))
+    with pytest.raises(UsageError, match="oldexecution of sentiment-dev is Executing"):
+        start.execute(service.client, made, CONFIG)
+    assert service.started == []

@@ -10,7 +10,7 @@ from accounts import Account
 from scripted_aws import Refused
 
 from pipeline import code_bundle, plan, upsert
-from pipeline.errors import AwsRefused, DefinitionError, NotOurs
+from pipeline.errors import AwsRefused, DefinitionError, Interrupted, NotOurs
 from pipeline.plan import Plan
 from pipeline.uploads import Progress, Upload
 
@@ -122,6 +122,38 @@ def test_a_run_that_made_something_else_in_between_is_not_overlooked(
         upsert.execute(account.clients, made)
     assert account.live is not None
     assert account.live["PipelineDefinition"] == theirs
+
+
+@pytest.mark.parametrize("what", ["the definition", "the owner", "the role", "nothing is left"])
+def test_a_pipeline_that_was_changed_since_it_was_planned_is_not_overwritten(
+    account: Account, other: str, what: str
+) -> None:
+    account.holds(other)
+    made = planned(account)
+    assert account.live is not None
+    if what == "the definition":
+        account.live["PipelineDefinition"] = '{"Version": "2020-12-01", "Steps": []}'
+    elif what == "the owner":
+        account.tags = {"project": "theirs"}
+    elif what == "the role":
+        account.live["RoleArn"] = account.live["RoleArn"] + "-2"
+    else:
+        account.live = None
+    before = dict(account.live or {})
+    with pytest.raises(AwsRefused, match="changed since it was planned; run the same command again"):
+        upsert.execute(account.clients, made)
+    assert (account.live or {}) == before
+
+
+def test_an_interrupt_says_what_was_done(account: Account) -> None:
+    made = planned(account)
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    account.before["CreatePipeline"] = interrupt
+    with pytest.raises(Interrupted, match="interrupted; done before that: .*the same command does the rest"):
+        upsert.execute(account.clients, made)
 
 
 def test_tags_come_last(account: Account, other: str) -> None:
