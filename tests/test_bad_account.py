@@ -27,11 +27,11 @@ def account():
         yield account
 
 
-def refused(account, home, code, *named, arguments=EVERYTHING, **variables):
+def refused(account, home, code, *named, arguments=EVERYTHING, module="pipeline.run", **variables):
     """Run, and hold what every refusal has in common."""
     account.forget()
     given = {key: value for key, value in account.variables(home, **variables).items() if value is not None}
-    done = command(given, *arguments)
+    done = command(given, *arguments, module=module)
     assert done.returncode == code, done.stdout + done.stderr
     for part in named:
         assert part in done.stderr
@@ -192,14 +192,20 @@ def test_another_execution_that_runs(account, home):
         json.dumps(answer), mimetype="application/json"
     )
     identity = arn.rpartition("/")[2]
-    refused(
-        account,
-        home,
-        2,
-        f"execution {identity} of sentiment-dev is Executing since",
-        f"runs wait {identity} --env dev",
-        f"stop {identity} --env dev",
-    )
+    for module, arguments in {
+        "pipeline.run": EVERYTHING,
+        "pipeline": ["retry", "another", "--env", "dev"],
+    }.items():
+        refused(
+            account,
+            home,
+            2,
+            f"execution {identity} of sentiment-dev is Executing since",
+            f"runs wait {identity} --env dev",
+            f"stop {identity} --env dev",
+            module=module,
+            arguments=arguments,
+        )
 
 
 def test_what_aws_throttles_for_too_long(account, home):
