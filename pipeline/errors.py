@@ -7,6 +7,7 @@ PipelineError             exit code 1: the work did not succeed
 ├── Fault                 an AWS error that the local service answers; its code names the client's exception
 ├── ExpressionError       an expression of a definition that has no value
 │   └── StepNotExecuted   it refers to a step that was not executed
+├── EngineFailed          the container engine: missing, or it refused
 ├── JobFailed             a job that failed, with the type of error that SageMaker would give it
 ├── ModelServerFailed     a model server that did not come up, or died
 ├── Stopped               what was asked to stop before it was done
@@ -69,6 +70,10 @@ class StepFailed(PipelineError):
     def __init__(self, reason: str, error_type: str | None = None) -> None:
         super().__init__(reason)
         self.error_type = error_type
+
+
+class EngineFailed(PipelineError):
+    pass
 
 
 class JobFailed(PipelineError):
