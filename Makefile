@@ -2,6 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+COMPILE := .cache/lock/bin/pip-compile --quiet --strip-extras --allow-unsafe --no-header --no-emit-index-url \
+	--no-emit-find-links --no-emit-trusted-host
 
 .PHONY: install run test lint bench stack lock clean
 .DEFAULT_GOAL := run
@@ -39,10 +41,13 @@ stack: .cache/stack.yaml
 lock:
 	$(PYTHON) -m venv .cache/lock
 	.cache/lock/bin/python -m pip install --quiet pip-tools
-	.cache/lock/bin/pip-compile --quiet --extra dev --strip-extras --allow-unsafe --no-header --no-emit-index-url \
-		--no-emit-find-links --no-emit-trusted-host --output-file requirements.lock pyproject.toml
-	sed 's/^\(torch==[0-9.]*\)+cpu/\1/' requirements.lock > .cache/lock.txt  # which build is the installing machine's choice
-	mv .cache/lock.txt requirements.lock
+	$(COMPILE) --extra dev --output-file requirements.lock pyproject.toml
+	for image in processing torch training serving; do \
+		$(COMPILE) --constraint requirements.lock --output-file containers/$$image.lock containers/$$image.in || exit; \
+	done
+	# which build of torch it is, is the installing machine's choice
+	sed -i.before 's/^\(torch==[0-9.]*\)+cpu/\1/' requirements.lock containers/*.lock
+	rm *.lock.before containers/*.lock.before
 
 clean:
 	rm -rf $(VENV) .cache .mypy_cache .ruff_cache .pytest_cache
