@@ -11,6 +11,7 @@ import typer
 from pipeline.cli import options, program
 from pipeline.cli.options import Env, ExecutionId, Json, SettingsGiven, Summary, Timeout
 from pipeline.errors import UsageError
+from pipeline.image_sources import TARGETS
 
 __all__ = ["app", "main"]
 
@@ -28,8 +29,9 @@ def _group(text: str) -> typer.Typer:
 app = _group("The sentiment pipeline. Run it with: python -m pipeline.run --local")
 runs = _group("Executions of the pipeline.")
 schedule = _group("Executions that start by the clock, on AWS.")
+images = _group("The container images that the steps run in and that serves the model.")
 local = _group("The local service.")
-for name, group in (("runs", runs), ("schedule", schedule), ("local", local)):
+for name, group in (("runs", runs), ("schedule", schedule), ("images", images), ("local", local)):
     app.add_typer(group, name=name)
 
 
@@ -179,6 +181,58 @@ def remove_schedule(env: Env = None, setting: SettingsGiven = None) -> None:
     from pipeline.cli import schedule as command
 
     command.remove(*where(env, setting))
+
+
+Targets = Annotated[
+    list[str] | None, typer.Argument(metavar="TARGET", help=f"{', '.join(TARGETS)}; else all of them.")
+]
+Base = Annotated[str | None, typer.Option(metavar="IMAGE", help="Build on this image: of a GPU, say.")]
+Network = Annotated[str | None, typer.Option(metavar="NAME", help="docker build's --network, such as host.")]
+TorchIndex = Annotated[
+    str | None, typer.Option(metavar="URL", help='Where the CPU build of torch is; "" for pip\'s own index.')
+]
+
+
+@images.command("build")
+def build_images(
+    targets: Targets = None,
+    base: Base = None,
+    network: Network = None,
+    torch_index: TorchIndex = None,
+    as_json: Json = False,
+) -> None:
+    """Build what the engine of this machine has not got yet."""
+    from pipeline.cli import images as command
+
+    command.build(targets, command.options(base, network, torch_index), as_json)
+
+
+@images.command("push")
+def push_images(
+    targets: Targets = None,
+    base: Base = None,
+    network: Network = None,
+    torch_index: TorchIndex = None,
+    as_json: Json = False,
+    env: Env = None,
+    setting: SettingsGiven = None,
+) -> None:
+    """Bring the images that the settings name into their registry.
+
+    What ECR has already is neither built nor pushed.
+    """
+    from pipeline.cli import images as command
+
+    options = command.options(base, network, torch_index)
+    command.push(*where(env, setting), targets, options, as_json)
+
+
+@images.command("list")
+def list_images(as_json: Json = False, env: Env = None, setting: SettingsGiven = None) -> None:
+    """Where each image is: built here, and in ECR."""
+    from pipeline.cli import images as command
+
+    command.list_(*where(env, setting), as_json)
 
 
 @local.command()

@@ -1,0 +1,110 @@
+"""Brings the images that the settings name into their registry: decide first, then build, then push.
+
+ECR is asked before anything is built, so that a commit which changes no image costs a call and needs no
+engine. Only what the checkout makes is pushed: an address whose tag is another content's is an error.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TextIO
+
+from pipeline import docker, image_builds, image_engine, image_registry, image_sources
+from pipeline.errors import UsageError
+from pipeline.image_builds import Options
+from pipeline.image_registry import Clients
+from pipeline.images import Image
+from pipeline.settings import Settings
+
+
+@dataclass(frozen=True)
+class Pushed:
+    target: str
+    image: str  # its address
+    digest: str
+    pushed: bool  # False: it was there
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    target: str
+    uri: str
+    ecr: Image | None  # None: another registry
+
+
+def push(
+    settings: Settings,
+    targets: Sequence[str],
+    options: Options,
+    progress: TextIO,
+    note: Callable[[str], None],
+    root: Path = image_sources.ROOT,
+    connect: Callable[[Settings], Clients] = image_registry.connect,
+) -> list[Pushed]:
+    """What of `targets` (none: all that are this account's) was there, and what was pushed.
+
+    Raises UsageError, EngineFailed, and botocore's exceptions.
+    """
+    wanted = list(_wanted(settings, targets, note))
+    in_ecr = {each.uri: each.ecr for each in wanted if each.ecr}
+    clients = connect(settings) if in_ecr else None
+    digests = {uri: image_registry.digest(clients.ecr, image) for uri, image in in_ecr.items() if clients}
+    missing = [each for each in wanted if not digests.get(each.uri)]
+    for each in missing:
+        _check_content(each, options, root)
+    repositories = list(dict.fromkeys(each.ecr.repository for each in missing if each.ecr))
+    if clients and repositories:
+        image_registry.check_account(clients.sts, settings)
+    images = {
+        each.uri: image_builds.build(each.target, options, progress, note, root).image for each in missing
+    }
+    with ExitStack() as stack:
+        if clients and repositories:
+            for repository in repositories:
+                if image_registry.make_repository(clients.ecr, repository, settings):
+                    note(f"made the repository {repository}")
+            for host in dict.fromkeys(uri.partition("/")[0] for uri in images if uri in in_ecr):
+                with image_engine.advised():
+                    stack.enter_context(image_registry.logged_in(clients.ecr, host))
+        for uri, image in images.items():
+            digests[uri] = _push(image, uri, progress)
+    return [Pushed(each.target, each.uri, digests[each.uri] or "", each.uri in images) for each in wanted]
+
+
+def _push(image: str, uri: str, progress: TextIO) -> str:
+    """The digest."""
+    with image_engine.advised():
+        docker.run("tag", image, uri)
+        image_engine.stream(progress, "push", uri)
+        return image_engine.digest(uri)
+
+
+def _wanted(settings: Settings, targets: Sequence[str], note: Callable[[str], None]) -> Iterator[_Wanted]:
+    for target in targets or image_sources.TARGETS:
+        key = f"{target}_image"
+        uri = getattr(settings, key)
+        image = Image.parse(uri)
+        if image and (image.account, image.region) != (settings.account, settings.region):
+            problem = f"{key} is {uri}, of another account or region than the settings'"
+            if targets:
+                raise UsageError(f"{problem}; whose it is pushes it, or set `{key}` to one of yours")
+            note(f"{problem}: left as it is")
+        elif image_registry.registry(uri) is None:
+            raise UsageError(
+                f"{key} is {uri}, which names no registry; name an environment whose images have one: "
+                f"python -m pipeline images push --env dev"
+            )
+        else:
+            yield _Wanted(target, uri, image)
+
+
+def _check_content(wanted: _Wanted, options: Options, root: Path) -> None:
+    """What would be pushed is what the address says."""
+    tag = image_sources.tag(wanted.target, options.base, root)
+    if wanted.uri.rpartition("/")[2].partition(":")[2] != tag:
+        raise UsageError(
+            f"{wanted.uri} cannot be made from this checkout: the tag of its {wanted.target} image "
+            f"{f'on {options.base} ' if options.base else ''}is {tag}; let {wanted.target}_image end with "
+            ":{content}, or give the --base that it was built on"
+        )

@@ -1,0 +1,115 @@
+"""Images in a registry. Of ECR, what the commands ask it; of any other, that it is one.
+
+ECR's repositories are made with tags that cannot be moved, so that a tag is one content for good. Docker gets
+the token of a login through its standard input, and forgets it when the block ends.
+"""
+
+import base64
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from pipeline import docker
+from pipeline.errors import EngineFailed, UsageError
+from pipeline.images import Image
+from pipeline.settings import Settings
+
+ATTEMPTS = 5  # of a call to AWS
+
+
+@dataclass(frozen=True)
+class Clients:
+    ecr: Any
+    sts: Any
+
+
+@dataclass(frozen=True)
+class Found:
+    digest: str
+    pushed: datetime
+
+
+def connect(settings: Settings) -> Clients:
+    """Credentials, profile and endpoints are the user's, found as the AWS CLI finds them."""
+    import boto3
+    from botocore.config import Config
+
+    session = boto3.Session(region_name=settings.region)
+    config = Config(
+        connect_timeout=10, read_timeout=60, retries={"mode": "standard", "total_max_attempts": ATTEMPTS}
+    )
+    return Clients(session.client("ecr", config=config), session.client("sts", config=config))
+
+
+def registry(uri: str) -> str | None:
+    """ "127.0.0.1:5000/a/b:1" -> "127.0.0.1:5000"; None for a name that is known to an engine only."""
+    host, slash, _ = uri.partition("/")
+    return host if slash and (set(".:") & set(host) or host == "localhost") else None
+
+
+def digest(ecr: Any, image: Image) -> str | None:
+    """Of an image in ECR; None where it is not."""
+    asked = {"imageDigest": image.digest} if image.digest else {"imageTag": image.tag or "latest"}
+    try:
+        answer = ecr.batch_get_image(
+            registryId=image.account, repositoryName=image.repository, imageIds=[asked]
+        )
+    except ecr.exceptions.RepositoryNotFoundException:
+        return None
+    return next((str(each["imageId"]["imageDigest"]) for each in answer["images"]), None)
+
+
+def find(ecr: Any, image: Image) -> Found | None:
+    """Its digest, and when it was pushed."""
+    asked = {"imageDigest": image.digest} if image.digest else {"imageTag": image.tag or "latest"}
+    try:
+        (details,) = ecr.describe_images(
+            registryId=image.account, repositoryName=image.repository, imageIds=[asked]
+        )["imageDetails"]
+    except (ecr.exceptions.RepositoryNotFoundException, ecr.exceptions.ImageNotFoundException):
+        return None
+    return Found(details["imageDigest"], details["imagePushedAt"])
+
+
+def check_account(sts: Any, settings: Settings) -> None:
+    """Raises UsageError for credentials of another account than the settings'."""
+    account = sts.get_caller_identity()["Account"]
+    if account != settings.account:
+        raise UsageError(
+            f"these credentials are of account {account}, the settings of {settings.account}; set "
+            f"AWS_PROFILE to a profile of that account, or `account` in config/{settings.environment}.yaml"
+        )
+
+
+def make_repository(ecr: Any, name: str, settings: Settings) -> bool:
+    """False where it is there. Its tags cannot be moved, its images are scanned when they are pushed."""
+    key = settings.output_kms_key
+    encryption = {"encryptionType": "KMS", "kmsKey": key} if key else {"encryptionType": "AES256"}
+    try:
+        ecr.create_repository(
+            registryId=settings.account,
+            repositoryName=name,
+            imageTagMutability="IMMUTABLE",
+            imageScanningConfiguration={"scanOnPush": True},
+            encryptionConfiguration=encryption,
+        )
+    except ecr.exceptions.RepositoryAlreadyExistsException:
+        return False
+    return True
+
+
+@contextmanager
+def logged_in(ecr: Any, host: str) -> Iterator[None]:
+    """The engine may push to ECR within the block."""
+    (granted,) = ecr.get_authorization_token()["authorizationData"]
+    token = base64.b64decode(granted["authorizationToken"]).decode().partition(":")[2]
+    try:
+        docker.run("login", "--username", "AWS", "--password-stdin", host, given=token)
+    except EngineFailed as error:
+        raise EngineFailed(str(error).replace(token, "(hidden)")) from None
+    try:
+        yield
+    finally:
+        docker.run("logout", host)
