@@ -4,13 +4,14 @@
 
 The keys are flat, so that a flag, a variable and a line of the file have the same name. An unknown one is
 an error: a misspelt key that is silently ignored costs an hour. A text may name {account}, {region} and
-{environment}, so that an account's number stands in one place. AWS credentials have no place here; boto3
-finds them.
+{environment}, so that an account's number stands in one place; the address of an image may name {content},
+the hash of what it is made of. AWS credentials have no place here; boto3 finds them.
 """
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -24,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 
-from pipeline import settings_sources
+from pipeline import image_sources, settings_sources
 from pipeline.errors import SettingsError
 from pipeline.settings_sources import CHOICE
 
@@ -165,6 +166,7 @@ class Settings(BaseModel):
         return f"arn:{self.partition}:lambda:{self.region}:{self.account}:function:{self.deploy_function}"
 
 
+_CONTENTS = {f"{target}_image": partial(image_sources.tag, target) for target in image_sources.TARGETS}
 KEYS = [key for key in Settings.model_fields if key != "environment"]  # that is the file's name
 
 
@@ -196,7 +198,7 @@ def trace(
     places = {"region": Settings.model_fields["region"].default, "environment": environment}
     places |= {key: str(values[key]) for key in ("account", "region") if key in values}
     try:
-        filled = settings_sources.fill(values, places, origins)
+        filled = settings_sources.fill(values, places, _CONTENTS, origins)
         return Loaded(Settings(environment=environment, **filled), origins)
     except ValidationError as error:
         raise SettingsError("\n".join(_explain(error, origins, environment))) from error

@@ -1,12 +1,12 @@
 """Where settings come from: a file of config/, environment variables, flags. A later one wins.
 
-Nothing is interpreted here but `{account}`, `{region}` and `{environment}` within a text; what a value must
-be is the model's business, in settings.py. An unknown key is an error that names the nearest.
+Nothing is interpreted here but `{account}`, `{region}`, `{environment}` and `{content}` within a text; what a
+value must be is the model's business, in settings.py. An unknown key is an error that names the nearest.
 """
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ CHOICE = "SENTIMENT_ENVIRONMENT"  # which environment, where a command does not 
 VARIABLES = "the environment"  # as a source; an origin names the very variable instead
 FLAGS = "the flags"
 PLACEHOLDERS = ("account", "region", "environment")  # what a text may name in braces
+CONTENT = "content"  # and this in the address of an image: the hash of what that is made of
 
 _PLACEHOLDER = re.compile(r"\{([A-Za-z_]\w*)\}")
 
@@ -59,18 +60,29 @@ def gather(
     return values, origins
 
 
-def fill(values: Mapping[str, Any], places: Mapping[str, str], origins: Mapping[str, str]) -> dict[str, Any]:
-    """fill({"bucket": "b-{account}"}, {"account": "1"}, …) -> {"bucket": "b-1"}; in lists and pairs too."""
+def fill(
+    values: Mapping[str, Any],
+    places: Mapping[str, str],
+    contents: Mapping[str, Callable[[], str]],
+    origins: Mapping[str, str],
+) -> dict[str, Any]:
+    """fill({"bucket": "b-{account}"}, {"account": "1"}, …) -> {"bucket": "b-1"}; in lists and pairs too.
+
+    contents: what {content} is, by key; asked only where a text names it.
+    """
 
     def filled(value: Any, key: str) -> Any:
         if isinstance(value, str):
-            for name in _PLACEHOLDER.findall(value):
-                if name not in PLACEHOLDERS:
+            known = (*PLACEHOLDERS, CONTENT) if key in contents else PLACEHOLDERS
+            named = _PLACEHOLDER.findall(value)
+            for name in named:
+                if name not in known:
                     raise SettingsError(
                         f"{origins[key]}: {key} = {value!r}: there is no {{{name}}}; a text may name "
-                        + ", ".join(f"{{{each}}}" for each in PLACEHOLDERS)
+                        + ", ".join(f"{{{each}}}" for each in known)
                     )
-            return _PLACEHOLDER.sub(lambda match: places.get(match[1], match[0]), value)
+            here = {**places, CONTENT: contents[key]()} if CONTENT in named else places
+            return _PLACEHOLDER.sub(lambda match: here.get(match[1], match[0]), value)
         if isinstance(value, list):
             return [filled(item, key) for item in value]
         return {name: filled(item, key) for name, item in value.items()} if isinstance(value, dict) else value

@@ -5,11 +5,17 @@ from typing import Any
 
 from pipeline import definition, settings
 from pipeline.code_bundle import SCRIPTS
+from pipeline.image_sources import TARGETS
 from pipeline.settings import Settings
 
 ENVIRONMENTS = settings.environments()
 # Placeholders for the hashes: a changed step is no change of the definition's shape.
 CODE = {script: f"s3://code-bucket/code/sha256-of-{script}" for script in SCRIPTS}
+
+
+# And for what the images are made of: a changed lock is none either.
+ECR = "111122223333.dkr.ecr.us-east-1.amazonaws.com/sentiment"
+IMAGES = {f"{target}_image": f"{ECR}/{target}:content-of-{target}" for target in TARGETS}
 
 
 def settings_of(environment: str, **flags: Any) -> Settings:
@@ -18,4 +24,5 @@ def settings_of(environment: str, **flags: Any) -> Settings:
 
 @cache
 def compiled(environment: str) -> str:
-    return definition.compile(settings_of(environment), CODE)
+    images = {} if environment == "local" else IMAGES
+    return definition.compile(settings_of(environment, **images), CODE)

@@ -16,6 +16,7 @@ from cfnlint.decode import cfn_yaml
 
 from infra import template
 from pipeline import settings
+from pipeline.images import Image
 from shared import ROOT
 
 TEMPLATE = template.load()
@@ -52,10 +53,24 @@ ACTIONS = {
     "s3:UploadPart": "s3:PutObject",
 }
 FREE = {"sts:GetCallerIdentity"}  # needs no permission
-OF_PEOPLE = {  # what CI does not do: ask the endpoint, set a schedule
+OF_PEOPLE = {  # what CI does not do: list images, ask the endpoint, set a schedule
+    "ecr:DescribeImages",
     "sagemaker:DescribeEndpoint",
     "sagemaker:InvokeEndpoint",
     *(f"scheduler:{verb}Schedule" for verb in ("Create", "Delete", "Get", "Update")),
+}
+
+
+OF_PUSH = {  # what `docker push` does, as ECR's user guide lists it, and what a repository's own key takes
+    "ecr:BatchCheckLayerAvailability",
+    "ecr:BatchGetImage",
+    "ecr:CompleteLayerUpload",
+    "ecr:InitiateLayerUpload",
+    "ecr:PutImage",
+    "ecr:UploadLayerPart",
+    "kms:CreateGrant",
+    "kms:DescribeKey",
+    "kms:RetireGrant",
 }
 
 
@@ -140,6 +155,19 @@ def test_a_resource_is_a_wildcard_only_where_the_action_takes_none(statement):
 
 def test_the_reference_tells_which_actions_take_a_resource():
     assert takes_a_resource("s3:GetObject") and not takes_a_resource("ecr:GetAuthorizationToken")
+
+
+def test_ci_pushes_to_the_repositories_of_the_settings_and_to_no_other():
+    statements = {each.sid: each for each in ROLES["CiRole"].own}
+    assert statements["Images"].resources == ("repository/sentiment/*",)
+    for environment in ("dev", "prod"):
+        config = settings.load(environment, variables={})
+        for uri in (config.processing_image, config.training_image, config.serving_image):
+            image = Image.parse(uri)
+            assert image is not None and image.repository.startswith("sentiment/")
+    assert statements["ImageKey"].resources == ("OutputKmsKey",)
+    via_ecr = {"Fn::Sub": "ecr.${AWS::Region}.amazonaws.com"}
+    assert statements["ImageKey"].condition == {"StringEquals": {"kms:ViaService": via_ecr}}
 
 
 def test_a_role_is_passed_by_name_and_to_sagemaker_only():
@@ -233,6 +261,7 @@ def test_the_deploy_function_may_what_it_calls():
 def test_ci_may_what_the_commands_call():
     on_aws = [path for path in (ROOT / "pipeline").rglob("*.py") if "local" not in path.parts]
     beside = {"iam:PassRole", "kms:Decrypt", "kms:GenerateDataKey"}  # the pipeline's role, the bucket's key
+    beside |= OF_PUSH
     assert ROLES["CiRole"].actions == called(*on_aws) - FREE - OF_PEOPLE | beside
 
 

@@ -133,13 +133,14 @@ def test_main_releases_each_environment_after_its_tests_and_production_last():
     assert jobs["dev"]["if"] == "vars.DEPLOY_TO_AWS == 'true'"
 
 
-def test_a_release_plans_then_upserts_starts_and_waits():
+def test_a_release_pushes_images_plans_then_upserts_starts_and_waits():
     (job,) = WORKFLOWS["release.yml"]["jobs"].values()
     assert job["environment"] == "${{ inputs.protection }}"
     commands = [step.get("run", "") for step in job["steps"]]
+    push = next(number for number, command in enumerate(commands) if "images push" in command)
     plan = next(number for number, command in enumerate(commands) if "--plan" in command)
     run = next(number for number, command in enumerate(commands) if "--upsert --start --wait" in command)
-    assert plan < run
+    assert push < plan < run  # the plan asks whether the images are there
     assert "GITHUB_STEP_SUMMARY" in commands[plan]
     timeout = int(re.search(r"--timeout (\d+)", commands[run])[1])
     assert timeout < job["timeout-minutes"] * 60  # it ends with a message, not by being killed

@@ -29,7 +29,7 @@ def _group(text: str) -> typer.Typer:
 app = _group("The sentiment pipeline. Run it with: python -m pipeline.run --local")
 runs = _group("Executions of the pipeline.")
 schedule = _group("Executions that start by the clock, on AWS.")
-images = _group("The container images that the steps run in and that serves the model.")
+images = _group("Container images of the steps and the server.")
 local = _group("The local service.")
 for name, group in (("runs", runs), ("schedule", schedule), ("images", images), ("local", local)):
     app.add_typer(group, name=name)
