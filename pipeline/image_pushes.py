@@ -7,13 +7,13 @@ engine. Only what the checkout makes is pushed: an address whose tag is another 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TextIO
 
 from pipeline import docker, image_builds, image_engine, image_registry, image_sources
 from pipeline.errors import UsageError
 from pipeline.image_builds import Options
 from pipeline.image_registry import Clients
+from pipeline.image_sources import HERE, Checkout
 from pipeline.images import Image
 from pipeline.settings import Settings
 
@@ -39,7 +39,7 @@ def push(
     options: Options,
     progress: TextIO,
     note: Callable[[str], None],
-    root: Path = image_sources.ROOT,
+    checkout: Checkout = HERE,
     connect: Callable[[Settings], Clients] = image_registry.connect,
 ) -> list[Pushed]:
     """What of `targets` (none: all that are this account's) was there, and what was pushed.
@@ -52,12 +52,12 @@ def push(
     digests = {uri: image_registry.digest(clients.ecr, image) for uri, image in in_ecr.items() if clients}
     missing = [each for each in wanted if not digests.get(each.uri)]
     for each in missing:
-        _check_content(each, options, root)
+        _check_content(each, options, checkout)
     repositories = list(dict.fromkeys(each.ecr.repository for each in missing if each.ecr))
     if clients and repositories:
         image_registry.check_account(clients.sts, settings)
     images = {
-        each.uri: image_builds.build(each.target, options, progress, note, root).image for each in missing
+        each.uri: image_builds.build(each.target, options, progress, note, checkout).image for each in missing
     }
     with ExitStack() as stack:
         if clients and repositories:
@@ -99,9 +99,9 @@ def _wanted(settings: Settings, targets: Sequence[str], note: Callable[[str], No
             yield _Wanted(target, uri, image)
 
 
-def _check_content(wanted: _Wanted, options: Options, root: Path) -> None:
+def _check_content(wanted: _Wanted, options: Options, checkout: Checkout) -> None:
     """What would be pushed is what the address says."""
-    tag = image_sources.tag(wanted.target, options.base, root)
+    tag = image_sources.tag(wanted.target, options.base, checkout)
     if wanted.uri.rpartition("/")[2].partition(":")[2] != tag:
         raise UsageError(
             f"{wanted.uri} cannot be made from this checkout: the tag of its {wanted.target} image "

@@ -7,6 +7,7 @@ not say, such as Debian's packages of the day, is not in it.
 
 import hashlib
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.errors import UsageError
@@ -24,7 +25,18 @@ _LOCKS = {  # what the stages of a target install
 _PROGRAM = {"serving": ("containers/serving", "**/*.py")}  # what they copy besides
 
 
-def tag(target: str, base: str | None = None, root: Path = ROOT) -> str:
+@dataclass(frozen=True)
+class Checkout:
+    """A folder with containers/Dockerfile in it, and what the engine's names of its images begin with."""
+
+    root: Path = ROOT
+    prefix: str = "sentiment"
+
+
+HERE = Checkout()
+
+
+def tag(target: str, base: str | None = None, checkout: Checkout = HERE) -> str:
     """tag("serving") -> "3f2a90c1d4e5b687". `base`: what it is built on, if not the Dockerfile's own.
 
     Raises UsageError where a file is missing.
@@ -32,36 +44,36 @@ def tag(target: str, base: str | None = None, root: Path = ROOT) -> str:
     found = hashlib.sha256()
     for part in (target.encode(), (base or "").encode()):
         _add(found, part)
-    for path in sources(target, root):
-        _add(found, path.relative_to(root).as_posix().encode())
+    for path in sources(target, checkout):
+        _add(found, path.relative_to(checkout.root).as_posix().encode())
         _add(found, _read(path))
     return found.hexdigest()[:DIGITS]
 
 
-def name(target: str, base: str | None = None, root: Path = ROOT) -> str:
+def name(target: str, base: str | None = None, checkout: Checkout = HERE) -> str:
     """What the engine of this machine calls it: "sentiment/serving:3f2a90c1d4e5b687"."""
-    return f"sentiment/{target}:{tag(target, base, root)}"
+    return f"{checkout.prefix}/{target}:{tag(target, base, checkout)}"
 
 
-def local(target: str) -> str:
+def local(target: str, checkout: Checkout = HERE) -> str:
     """What the settings of this machine call the one that was built last."""
-    return f"sentiment/{target}:local"
+    return f"{checkout.prefix}/{target}:local"
 
 
-def sources(target: str, root: Path = ROOT) -> Iterator[Path]:
+def sources(target: str, checkout: Checkout = HERE) -> Iterator[Path]:
     """The files that go into it, in an order of their own."""
-    yield root / DOCKERFILE
-    yield from (root / lock for lock in _LOCKS[target])
+    yield checkout.root / DOCKERFILE
+    yield from (checkout.root / lock for lock in _LOCKS[target])
     if target in _PROGRAM:
         folder, pattern = _PROGRAM[target]
-        yield from sorted((root / folder).glob(pattern))
+        yield from sorted((checkout.root / folder).glob(pattern))
 
 
-def lock_hash(target: str, root: Path = ROOT) -> str:
+def lock_hash(target: str, checkout: Checkout = HERE) -> str:
     """Of the versions that it has: the sha256 of its locks."""
     found = hashlib.sha256()
     for lock in _LOCKS[target]:
-        _add(found, _read(root / lock))
+        _add(found, _read(checkout.root / lock))
     return found.hexdigest()
 
 

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 from pipeline import docker, image_builds, image_engine, image_list, image_pushes, settings
@@ -75,7 +76,9 @@ def _chosen(targets: Sequence[str] | None) -> list[str]:
     return list(dict.fromkeys(targets or ()))
 
 
+@cache
 def _note(text: str) -> None:
+    """Once, however many images it is of."""
     print(f"note: {text}", file=sys.stderr)
 
 
