@@ -17,6 +17,7 @@ TARGETS = ("processing", "training", "serving")  # of the Dockerfile
 DOCKERFILE = "containers/Dockerfile"
 DIGITS = 16  # of the hash, in a tag
 
+_COMMON = (DOCKERFILE, "containers/install")
 _LOCKS = {  # what the stages of a target install
     "processing": ("containers/processing.lock",),
     "training": ("containers/torch.lock", "containers/training.lock"),
@@ -62,8 +63,7 @@ def local(target: str, checkout: Checkout = HERE) -> str:
 
 def sources(target: str, checkout: Checkout = HERE) -> Iterator[Path]:
     """The files that go into it, in an order of their own."""
-    yield checkout.root / DOCKERFILE
-    yield from (checkout.root / lock for lock in _LOCKS[target])
+    yield from (checkout.root / name for name in (*_COMMON, *_LOCKS[target]))
     if target in _PROGRAM:
         folder, pattern = _PROGRAM[target]
         yield from sorted((checkout.root / folder).glob(pattern))
