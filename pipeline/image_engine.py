@@ -16,7 +16,7 @@ from pipeline.errors import EngineFailed
 
 _REMEDIES = (  # what the engine says; the first that fits
     (
-        r"cannot connect|is the docker daemon running|connection refused",
+        r"cannot connect to the docker daemon|is the docker daemon running",
         "start it, or set DOCKER_HOST to one",
     ),
     (
@@ -39,7 +39,10 @@ _REMEDIES = (  # what the engine says; the first that fits
         r"no matching distribution|could not find a version",
         "see which index pip uses (python -m pip config list), and --torch-index",
     ),
-    (r"no such host|i/o timeout|name resolution|TLS handshake", "see the network, its proxy and --network"),
+    (
+        r"no such host|i/o timeout|name resolution|TLS handshake|connection refused",
+        "see the network, its proxy and --network",
+    ),
 )
 
 
