@@ -53,6 +53,25 @@ class Image:
         return "cpu" if "cpu" in words else ""
 
 
+def named_in(step_type: str, arguments: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """(where it stands, the image), for each image that a step's request names as text."""
+    found: list[tuple[str, Any]] = []
+    if step_type == "Processing":
+        found = [("AppSpecification.ImageUri", (arguments.get("AppSpecification") or {}).get("ImageUri"))]
+    elif step_type == "Training":
+        algorithm = arguments.get("AlgorithmSpecification") or {}
+        found = [("AlgorithmSpecification.TrainingImage", algorithm.get("TrainingImage"))]
+    elif step_type == "Model":
+        found = [("PrimaryContainer.Image", (arguments.get("PrimaryContainer") or {}).get("Image"))]
+    elif step_type == "RegisterModel":
+        containers = (arguments.get("InferenceSpecification") or {}).get("Containers") or []
+        found = [
+            (f"InferenceSpecification.Containers[{number}].Image", container.get("Image"))
+            for number, container in enumerate(containers)
+        ]
+    yield from ((path, uri) for path, uri in found if isinstance(uri, str))
+
+
 def processor(instance_type: str) -> str:
     """ "ml.g5.xlarge" -> "gpu"; cpu, gpu, arm or neuron"""
     family = _family(instance_type)

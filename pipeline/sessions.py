@@ -66,6 +66,7 @@ def connect(settings: Settings, home: Path, data_bytes: int | None = None) -> It
 def local_service(settings: Settings, home: Path, port: int = 0) -> Iterator[str]:
     """The local service alone, for other clients; yields its URL."""
     from pipeline.local import LocalSageMaker
+    from pipeline.local.jobs import ContainerRunner
 
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -74,7 +75,10 @@ def local_service(settings: Settings, home: Path, port: int = 0) -> Iterator[str
             f"cannot make the state folder {home}: {error.strerror}; set PIPELINE_HOME to another"
         ) from error
     with LocalSageMaker(
-        home, functions={settings.deploy_function: STEPS / "deploy.py"}, port=port
+        home,
+        functions={settings.deploy_function: STEPS / "deploy.py"},
+        runner=ContainerRunner() if settings.runner == "container" else None,
+        port=port,
     ) as service:
         yield service.url
 

@@ -130,11 +130,14 @@ class Settings(BaseModel):
     approval_status: ApprovalStatus = "PendingManualApproval"
     concurrent_executions: bool = False  # may one start while another runs?
     poll_seconds: Annotated[float, Field(gt=0, le=300)] = 10
+    runner: Literal["process", "container"] = "process"  # of local jobs
 
     @model_validator(mode="after")
     def _together(self) -> Self:
         if bool(self.subnets) != bool(self.security_groups):
             raise ValueError("subnets and security_groups belong together: set both or neither")
+        if self.runner == "container" and self.environment != "local":
+            raise ValueError("runner says how jobs run on this machine; on AWS leave it out")
         if self.spot and self.keep_alive_seconds:
             raise ValueError(
                 "spot and keep_alive_seconds exclude each other: a warm pool is not spot capacity"

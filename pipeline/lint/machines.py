@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.clusters import cluster
 from pipeline.dag import Definition, Step, references
 from pipeline.finding import Finding
-from pipeline.images import Image, processor, published
+from pipeline.images import Image, named_in, processor, published
 from pipeline.lint.examples import resolved
 from pipeline.settings import Settings
 
@@ -19,7 +19,7 @@ def check(definition: Definition, settings: Settings, values: Mapping[str, Any])
     for step in definition.steps.values():
         arguments = resolved(step.arguments, definition, values)
         own = cluster(step.type, arguments).get("InstanceType")
-        for path, uri in _images(step, arguments):
+        for path, uri in named_in(step.type, arguments):
             image = Image.parse(uri)
             if image is None:
                 if settings.account != NO_ACCOUNT:
@@ -28,26 +28,6 @@ def check(definition: Definition, settings: Settings, values: Mapping[str, Any])
             yield from _place(step, path, image, settings)
             for instance in [str(own)] if own else of_models.get(step.name, []):
                 yield from _fit(step, path, image, instance)
-
-
-def _images(step: Step, arguments: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """(where it stands, the image)"""
-    if step.type == "Processing":
-        found = [("AppSpecification.ImageUri", (arguments.get("AppSpecification") or {}).get("ImageUri"))]
-    elif step.type == "Training":
-        algorithm = arguments.get("AlgorithmSpecification") or {}
-        found = [("AlgorithmSpecification.TrainingImage", algorithm.get("TrainingImage"))]
-    elif step.type == "Model":
-        found = [("PrimaryContainer.Image", (arguments.get("PrimaryContainer") or {}).get("Image"))]
-    elif step.type == "RegisterModel":
-        containers = (arguments.get("InferenceSpecification") or {}).get("Containers") or []
-        found = [
-            (f"InferenceSpecification.Containers[{number}].Image", container.get("Image"))
-            for number, container in enumerate(containers)
-        ]
-    else:
-        found = []
-    yield from ((path, str(uri)) for path, uri in found if uri)
 
 
 def _instances_of_models(definition: Definition, values: Mapping[str, Any]) -> dict[str, list[str]]:

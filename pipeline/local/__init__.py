@@ -34,11 +34,13 @@ class LocalSageMaker:
         port: int = 0,
     ) -> None:
         home = home.resolve()
+        processes = ProcessRunner()
         self._backend = Backend(
             home=home,
             store=Store(home),
             storage=FolderStorage(home / "s3"),
-            runner=runner or ProcessRunner(),
+            runner=runner or processes,
+            function_runner=processes,
             functions=functions,
         )
         self._backend.endpoints = Endpoints(self._backend)

@@ -28,7 +28,8 @@ class Backend:
     home: Path
     store: Store
     storage: FolderStorage
-    runner: Runner
+    runner: Runner  # of jobs and model servers
+    function_runner: Runner  # of Lambda functions, which have no image
     functions: Mapping[
         str, Path
     ]  # name of a Lambda function -> the Python file with its handler(event, context)

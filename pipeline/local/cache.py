@@ -1,9 +1,9 @@
 """Step caching: when a job's result of an earlier execution stands, and, when none does, what changed.
 
 The key is what AWS documents (cache_keys.py), with one difference that helps: an input counts by its content
-rather than by its URI, and a transform's model by what it was made of. (On AWS a transform after CreateModel
-always misses, because the model's name is new: sagemaker-python-sdk#3392.) Looking costs one pass over the
-inputs, to hash them.
+rather than by its URI, so does a container's image, and a transform's model by what it was made of. (On AWS
+a transform after CreateModel always misses, because the model's name is new: sagemaker-python-sdk#3392.)
+Looking costs one pass over the inputs, to hash them.
 """
 
 import hashlib
@@ -37,10 +37,17 @@ class Lookup:
 
 
 class Cache:
-    def __init__(self, store: Store, storage: FolderStorage, container_of: Callable[[str], Document]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        storage: FolderStorage,
+        container_of: Callable[[str], Document],
+        identify: Callable[[str], str | None],
+    ) -> None:
         self._store = store
         self._storage = storage
         self._container_of = container_of  # name of a model -> its container
+        self._identify = identify  # name of an image -> what it holds
 
     def look(self, pipeline: str, step: Step, request: Document) -> Lookup | None:
         """None for a step that is not to be cached."""
@@ -78,6 +85,8 @@ class Cache:
         if "ModelName" in members:
             container = self._container_of(members.pop("ModelName"))
             members["Model"] = {**container, "ModelDataUrl": self._content(container["ModelDataUrl"])}
+        if content := self._identify(_image(members)):
+            members["image"] = content
         return dict(_flat(self._by_content(members), ""))
 
     def _by_content(self, value: Any) -> Any:
@@ -112,6 +121,15 @@ class Cache:
         changes = [_change(name, last.get(name), key) for name in changed]
         more = f" and {len(changes) - MOST_CHANGES} more" if len(changes) > MOST_CHANGES else ""
         return f"changed since the last result: {'; '.join(changes[:MOST_CHANGES])}{more}"
+
+
+def _image(members: Document) -> str:
+    """The image that a key names: of a processing or training job, or of a transform's model."""
+    application, algorithm = members.get("AppSpecification", {}), members.get("AlgorithmSpecification", {})
+    found = (
+        application.get("ImageUri") or algorithm.get("TrainingImage") or members.get("Model", {}).get("Image")
+    )
+    return found or ""
 
 
 def _name(pipeline: str, step: str, key: dict[str, str]) -> str:

@@ -45,7 +45,10 @@ class Execution:
         self._properties: dict[str, Document] = {}
         self._stop = threading.Event()
         self._cache = Cache(
-            self.store, backend.storage, lambda model: hosting.model_container(backend, model)
+            self.store,
+            backend.storage,
+            lambda model: hosting.model_container(backend, model),
+            backend.runner.identify,
         )
 
     def run(self) -> None:

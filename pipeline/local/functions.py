@@ -34,7 +34,7 @@ def invoke(
             max_seconds=MOST_SECONDS,
             log=files.parent / "log.txt",
         )
-        outcome = backend.runner.run(job, lambda line: None, stopping)
+        outcome = backend.function_runner.run(job, lambda line: None, stopping)
         answer = _read(files / "answer.json")
     if outcome.timed_out:
         raise StepFailed(f"{function} did not end within {MOST_SECONDS} seconds, the limit of a Lambda step")

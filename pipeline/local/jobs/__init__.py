@@ -1,9 +1,10 @@
-"""Jobs without AWS: the container contract of SageMaker's jobs, kept by processes on this machine.
+"""Jobs without AWS: the container contract of SageMaker's jobs, kept on this machine.
 
 A job is a request (CreateProcessingJob …), resolved; its files come from and go to a storage. Nothing here
-knows of pipelines. A container runner would be a second `Runner`, beside `ProcessRunner`.
+knows of pipelines. A `Runner` runs its command, as a process or as a container.
 """
 
+from pipeline.local.jobs.container import ContainerRunner
 from pipeline.local.jobs.folders import job_folder, sweep
 from pipeline.local.jobs.job import Job, JobContext, JobResult, Outcome, Runner
 from pipeline.local.jobs.model_server import ServedModel, serve_model
@@ -14,6 +15,7 @@ from pipeline.local.jobs.training import run_training
 from pipeline.local.jobs.transform import run_transform
 
 __all__ = [
+    "ContainerRunner",
     "Job",
     "JobContext",
     "JobResult",

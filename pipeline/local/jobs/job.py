@@ -1,6 +1,6 @@
 """What a runner is given, what it answers, and what the three kinds of jobs share.
 
-`Runner` is the seam: a process on this machine today, a container tomorrow. A job is described in the terms
+`Runner` is the seam: a process on this machine, or a container. A job is described in the terms
 of its container (its folder is /opt/ml there), so that a runner needs to know nothing about SageMaker's
 requests.
 """
@@ -26,12 +26,13 @@ class Job:
     name: str
     folder: Path  # becomes /opt/ml
     image: str
-    command: tuple[str, ...]  # empty for serve(): the image's own
+    command: tuple[str, ...]  # empty: the image's own
     environment: Mapping[str, str]
     network: bool  # False: no network but the job's own loopback
     max_seconds: float  # of run(); of serve(), until /ping answers
     log: Path
-    working_directory: str = ML
+    working_directory: str = ML  # of the command
+    arguments: tuple[str, ...] = ()  # of the image's own command: train, serve
     inputs: tuple[
         str, ...
     ] = ()  # paths below /opt/ml that hold links to stored objects: never to be written through
@@ -52,6 +53,14 @@ class Outcome:
 
 
 class Runner(Protocol):
+    starts_images: bool  # whether the programs of a job's image can be run, or its command alone
+
+    def identify(self, image: str) -> str | None:
+        """What an image holds, as a hash that changes with it; None where no image is used.
+
+        Raises UsageError, saying what to do, for an image that is not there.
+        """
+
     def run(self, job: Job, on_line: Callable[[str], None], stopping: Callable[[], bool]) -> Outcome:
         """Run the command to its end; every line of its output goes to the job's log and to on_line."""
 

@@ -3,7 +3,8 @@
 Started as `python -I -S launcher.py` with the job's description on its standard input; further bytes there
 mean "terminate", and its end (also that of a runner killed with SIGKILL) means "kill". Under `unshare` it
 is process 1 of the job's own namespaces and first makes the job's /opt/ml; the kernel then lets nothing of
-the job survive it. It imports little, because its start is part of every job's, and nothing of the project.
+the job survive it. A job that is a container is removed at its end, which no kernel does. It imports little,
+because its start is part of every job's, and nothing of the project.
 """
 
 import ctypes
@@ -120,6 +121,17 @@ def kill_all(job: int) -> None:
         pass
 
 
+def finish(spec: dict[str, Any]) -> None:
+    """Say what the report says, if anything, and remove what the job was."""
+    import subprocess
+
+    environment = spec["environment"]
+    report = subprocess.run(spec["report"], capture_output=True, env=environment, check=False).stdout.strip()
+    if report:
+        os.write(1, report + b"\n")
+    subprocess.run(spec["remove"], capture_output=True, env=environment, check=False)
+
+
 def read_spec() -> Any:
     """The job's description: its length in four bytes, then that much JSON."""
     size = int.from_bytes(os.read(0, 4), "big")
@@ -143,6 +155,8 @@ def main() -> int:
             if ended == job:
                 break
         kill_all(job)
+        if "remove" in spec:
+            finish(spec)
     except OSError as error:
         print(f"cannot prepare the job: {error}", file=sys.stderr)
         return 125

@@ -146,6 +146,7 @@ def serve_model(
                 folder=folder,
                 image=container.get("Image", ""),
                 command=(),
+                arguments=("serve",),
                 environment={
                     "AWS_REGION": context.region,
                     "SM_MODEL_DIR": f"{ML}/model",

@@ -10,12 +10,14 @@ import selectors
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from pipeline.local.jobs.files import naming
+from pipeline.local.jobs.job import Outcome
 
 STEP = 0.2  # seconds
 LONGEST_LINE = 64 * 1024  # bytes; a longer one is cut into several
@@ -124,6 +126,35 @@ class JobProcess:
     def _code(self) -> int:
         code: int = self._popen.returncode
         return code if code >= 0 else 128 - code
+
+
+def run_to_end(
+    process: JobProcess, max_seconds: float, grace: float, stopping: Callable[[], bool]
+) -> Outcome:
+    """See a job to its end: it is asked to end when it is to stop or has had its time, and then killed."""
+    stopped = timed_out = False
+    try:
+        deadline = time.monotonic() + max_seconds
+        running = True
+        while running and not stopped and not timed_out:
+            running = process.read_until(min(time.monotonic() + STEP, deadline))
+            if running:
+                stopped, timed_out = stopping(), time.monotonic() >= deadline
+        if running:
+            process.terminate()
+            process.read_until(time.monotonic() + grace)
+    finally:
+        code = process.close()
+    return Outcome(code, stopped, timed_out)
+
+
+def temporary_folder() -> str:
+    """A job's own, removed with it: short, because a Unix socket's path may have about 100 characters."""
+    folder = tempfile.mkdtemp(prefix="job-")
+    if len(folder) <= 60:
+        return folder
+    Path(folder).rmdir()
+    return tempfile.mkdtemp(prefix="job-", dir="/tmp")
 
 
 def socket_in(temporary: str) -> Path:

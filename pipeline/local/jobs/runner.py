@@ -11,7 +11,6 @@ import re
 import shutil
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
@@ -21,7 +20,7 @@ from typing import Literal
 from pipeline.local.jobs.files import unlink_tree
 from pipeline.local.jobs.job import Job, Outcome
 from pipeline.local.jobs.model_server import ServedModel
-from pipeline.local.jobs.process import STEP, JobProcess, socket_in
+from pipeline.local.jobs.process import JobProcess, run_to_end, socket_in, temporary_folder
 
 Isolation = Literal["namespace", "prefix"]
 
@@ -36,6 +35,8 @@ _PYTHON = re.compile(r"python(3(\.\d+)?)?")
 
 class ProcessRunner:
     """serve_command stands for the serving image's own command; it runs in the checkout's root."""
+
+    starts_images = False
 
     def __init__(
         self,
@@ -72,22 +73,11 @@ class ProcessRunner:
         finally:
             shutil.rmtree(folder)
 
+    def identify(self, image: str) -> None:
+        """All images are this machine's Python environment."""
+
     def run(self, job: Job, on_line: Callable[[str], None], stopping: Callable[[], bool]) -> Outcome:
-        stopped = timed_out = False
-        process = self._start(job, on_line)
-        try:
-            deadline = time.monotonic() + job.max_seconds
-            running = True
-            while running and not stopped and not timed_out:
-                running = process.read_until(min(time.monotonic() + STEP, deadline))
-                if running:
-                    stopped, timed_out = stopping(), time.monotonic() >= deadline
-            if running:
-                process.terminate()
-                process.read_until(time.monotonic() + self.grace)
-        finally:
-            code = process.close()
-        return Outcome(code, stopped, timed_out)
+        return run_to_end(self._start(job, on_line), job.max_seconds, self.grace, stopping)
 
     def serve(self, job: Job, stopping: Callable[[], bool]) -> ServedModel:
         return ServedModel(self._start, job, self.grace, stopping)
@@ -96,7 +86,7 @@ class ProcessRunner:
         namespace = self.isolation == "namespace"
         job = replace(job, folder=job.folder.resolve())
         _prepare(job, namespace)
-        temporary = _temporary()
+        temporary = temporary_folder()
         environment = {**_environment(temporary), **job.environment}
         command, working_directory = list(job.command), job.working_directory
         if not command:
@@ -147,15 +137,6 @@ def _prepare(job: Job, namespace: bool) -> None:
 
 def _rewrite(text: str, folder: Path) -> str:
     return _ML.sub(lambda _: str(folder), text)
-
-
-def _temporary() -> str:
-    """The job's HOME and TMPDIR: short, because a Unix socket's path may have about 100 characters."""
-    folder = tempfile.mkdtemp(prefix="job-")
-    if len(folder) <= 60:
-        return folder
-    Path(folder).rmdir()
-    return tempfile.mkdtemp(prefix="job-", dir="/tmp")
 
 
 def _environment(temporary: str) -> dict[str, str]:

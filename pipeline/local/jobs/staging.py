@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pipeline.errors import JobFailed, ObjectNotFound, UsageError
+from pipeline.errors import EngineFailed, JobFailed, ObjectNotFound, UsageError
 from pipeline.local.jobs.files import INTERNAL_ERROR, disk_failure, log_tail
 from pipeline.local.jobs.folders import DAY
 from pipeline.local.jobs.job import ML, Job, JobContext, JobResult, Outcome
@@ -25,6 +25,8 @@ def result_of(work: Callable[[], JobResult]) -> JobResult:
         return failed(error)
     except (ObjectNotFound, UsageError) as error:
         return failed(JobFailed(str(error), CLIENT_ERROR))
+    except EngineFailed as error:
+        return failed(JobFailed(str(error), INTERNAL_ERROR))
     except OSError as error:
         return failed(disk_failure(error))
 

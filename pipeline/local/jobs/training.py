@@ -80,12 +80,16 @@ def _run(name: str, request: dict[str, Any], context: JobContext) -> JobResult:
         write_json(folder / "input" / "config" / "hyperparameters.json", request.get("HyperParameters", {}))
         write_json(folder / "input" / "config" / "inputdataconfig.json", inputs)
         write_json(folder / "input" / "config" / "resourceconfig.json", resources)
-        command, script_environment = _command(name, request, folder, resources, inputs, context)
+        command: tuple[str, ...] = ()
+        script_environment: dict[str, str] = {}
+        if algorithm.get("ContainerEntrypoint") or not context.runner.starts_images:
+            command, script_environment = _command(name, request, folder, resources, inputs, context)
         job = Job(
             name=name,
             folder=folder,
             image=algorithm.get("TrainingImage", ""),
             command=command,
+            arguments=("train",),  # as SageMaker starts an image: the toolkit in it knows script mode
             environment={
                 "AWS_REGION": context.region,
                 "TRAINING_JOB_NAME": name,

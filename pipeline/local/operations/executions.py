@@ -1,7 +1,8 @@
 """Executions of pipelines: start, stop, retry, describe, list. What runs them is `engine.py`."""
 
 from pipeline.dag import Definition
-from pipeline.errors import Fault
+from pipeline.errors import Fault, PipelineError
+from pipeline.images import named_in
 from pipeline.local.backend import Backend, arn, between, name_of, new_id, page
 from pipeline.local.engine import request_stop
 from pipeline.local.execution import EXECUTION, STEP
@@ -23,6 +24,7 @@ def start(backend: Backend, request: Document) -> Document:
     definition = Definition.parse(pipeline["PipelineDefinition"])
     bind(definition.parameters, request.get("PipelineParameters", []))
     _check_functions(backend, definition)
+    _check_images(backend, definition)
     if "SelectiveExecutionConfig" in request:
         _check_selection(backend, pipeline, definition, request["SelectiveExecutionConfig"])
     made: list[str] = []
@@ -70,6 +72,19 @@ def _check_functions(backend: Backend, definition: Definition) -> None:
                 "ValidationException",
                 f"step {step.name}: there is no function {name} here; there are: {there}",
             )
+
+
+def _check_images(backend: Backend, definition: Definition) -> None:
+    """Has the runner each image that the definition names? One that a parameter names fails its step."""
+    missing = []
+    steps = definition.steps.values()
+    for image in sorted({image for step in steps for _, image in named_in(step.type, step.arguments)}):
+        try:
+            backend.runner.identify(image)
+        except PipelineError as error:
+            missing.append(str(error))
+    if missing:
+        raise Fault("ValidationException", "; ".join(missing))
 
 
 def _check_selection(

@@ -1,14 +1,24 @@
-"""Everything about jobs is tested twice: in namespaces of their own, and with /opt/ml rewritten."""
+"""Everything about jobs is tested in namespaces of their own, with /opt/ml rewritten, and in containers."""
 
+import subprocess
 import textwrap
 import uuid
 from pathlib import Path
 
 import pytest
 
-from pipeline.local.jobs import Job, JobContext, ProcessRunner
+from engine import build_images
+from pipeline import docker
+from pipeline.local.jobs import ContainerRunner, Job, JobContext, ProcessRunner
 from pipeline.storage import FolderStorage
 from shared import need_namespaces
+
+# The training image, with the toolkit in it, and a model server for tests.
+IMAGE = """
+FROM sentiment/training:local
+COPY tiny_server.py /tests/
+ENTRYPOINT ["sh", "-c", "[ $1 = serve ] && exec python3 /tests/tiny_server.py; exec $@", "sh"]
+"""
 
 
 @pytest.fixture(scope="session")
@@ -16,14 +26,34 @@ def best_isolation():
     return ProcessRunner().isolation
 
 
-@pytest.fixture(params=["namespace", "prefix"])
+@pytest.fixture(scope="session")
+def image():
+    """The engine's image for jobs of the image `image`."""
+    build_images()
+    command = [
+        docker.command(),
+        "build",
+        "--quiet",
+        "--file",
+        "-",
+        "--tag",
+        "image:local",
+        Path(__file__).parent,
+    ]
+    subprocess.run(command, input=IMAGE, text=True, check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.fixture(params=["namespace", "prefix", "container"])
 def isolation(request, best_isolation):
     need_namespaces(request.param, best_isolation)
     return request.param
 
 
 @pytest.fixture
-def runner(isolation):
+def runner(isolation, request):
+    if isolation == "container":
+        request.getfixturevalue("image")
+        return ContainerRunner(grace=1, memory=2 * 10**9)
     return ProcessRunner(isolation=isolation, grace=1)
 
 

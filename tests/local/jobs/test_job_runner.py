@@ -12,6 +12,8 @@ import pytest
 
 ROOT = Path(__file__).parents[3]
 
+as_a_process = pytest.mark.parametrize("isolation", ["namespace", "prefix"], indirect=True)
+
 BEAT = """
 import sys, time
 while True:
@@ -65,15 +67,18 @@ def test_a_relative_state_folder_works(runner, make_job, tmp_path, monkeypatch):
     assert (job.folder / "made").exists()
 
 
-def test_a_script_that_spells_opt_ml_itself_finds_it_in_a_namespace(runner, make_job, isolation):
+def test_a_script_that_spells_opt_ml_itself_finds_it_unless_nothing_is_mounted_there(
+    runner, make_job, isolation
+):
     job = make_job("import os; print(os.path.isdir('/opt' + '/ml'), os.getcwd())")
     _, lines = run(runner, job)
-    if isolation == "namespace":
+    if isolation != "prefix":
         assert lines == ["True /opt/ml"]
     else:
         assert lines[-1] == f"{os.path.isdir('/opt/ml')} {job.folder}"
 
 
+@as_a_process
 def test_the_hosts_opt_is_as_it_was_and_visible_inside(runner, make_job):
     before = sorted(os.listdir("/opt"))
     _, lines = run(runner, make_job("import os; print(sorted(set(os.listdir('/opt')) - {'ml'}))"))
@@ -81,17 +86,21 @@ def test_the_hosts_opt_is_as_it_was_and_visible_inside(runner, make_job):
     assert sorted(os.listdir("/opt")) == before
 
 
-def test_a_job_gets_nothing_of_the_users_environment(runner, make_job, monkeypatch):
+def test_a_job_gets_nothing_of_the_users_environment(runner, make_job, monkeypatch, isolation):
     for name in ("AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "GITHUB_TOKEN", "PYTHONPATH", "LD_PRELOAD_X"):
         monkeypatch.setenv(name, "a secret")
-    job = make_job("import os; print(sorted(os.environ))", environment={"MINE": "1"})
+    job = make_job("import os; print(dict(os.environ))", environment={"MINE": "1"})
     _, lines = run(runner, job)
     variables = eval(lines[-1])
+    assert variables["MINE"] == "1" and "a secret" not in variables.values()
+    if isolation == "container":
+        return  # the image has variables of its own
     assert set(variables) - {"LC_CTYPE", "__CF_USER_TEXT_ENCODING"} == {
         "HOME", "LANG", "MINE", "PATH", "PYTHONUNBUFFERED", "TMPDIR",
     }  # fmt: skip
 
 
+@as_a_process
 def test_home_is_a_temporary_folder_that_is_gone_afterwards(runner, make_job):
     job = make_job(
         "import os, pathlib; home = os.environ['HOME']; pathlib.Path(home, 'x').touch(); print(home)"
@@ -100,6 +109,7 @@ def test_home_is_a_temporary_folder_that_is_gone_afterwards(runner, make_job):
     assert lines[-1].startswith("/") and not os.path.exists(lines[-1])
 
 
+@as_a_process
 @pytest.mark.parametrize("name", ["python", "python3"])
 def test_python_is_this_interpreter_with_its_packages(runner, make_job, name):
     code = "import sys, httpx; print(sys.prefix)"
@@ -122,7 +132,7 @@ def test_an_isolated_job_cannot_reach_the_hosts_loopback(runner, make_job, isola
         code = CONNECT.format(port=server.getsockname()[1])
         assert run(runner, make_job(code, network=True))[1] == ["connected"]
         _, lines = run(runner, make_job(code, network=False))
-    if isolation == "namespace":
+    if isolation != "prefix":
         assert lines == ["refused"]
     else:
         assert lines[-1] == "connected" and "allows no namespaces" in lines[0]  # and says so
@@ -156,7 +166,7 @@ def test_exit_codes(runner, make_job, code, expected):
 def test_a_command_that_does_not_exist_is_named(runner, make_job):
     outcome, lines = run(runner, make_job(command=("no-such-program",)))
     assert outcome.exit_code == 127
-    assert lines[-1] == "cannot start 'no-such-program': no such file or directory"
+    assert "no-such-program" in lines[-1] and "no such file or directory" in lines[-1].lower()
 
 
 def test_output_comes_line_by_line_while_the_job_runs(runner, make_job):
@@ -172,7 +182,7 @@ def test_output_comes_line_by_line_while_the_job_runs(runner, make_job):
     seen = []
     runner.run(job, lambda line: seen.append((line, time.monotonic())), lambda: False)
     lines, times = zip(*seen[-3:], strict=True)
-    assert lines == ("one", "two", "three")
+    assert sorted(lines[:2]) == ["one", "two"] and lines[2] == "three"  # an engine may mix the two streams
     assert times[2] - times[1] > 0.3  # not all at the end
     assert job.log.read_text().splitlines()[-3:] == list(lines)
 
@@ -257,6 +267,7 @@ def test_a_callback_that_fails_ends_the_job(runner, make_job):
     assert_silent(job.folder / "heartbeat")
 
 
+@as_a_process
 def test_a_job_dies_with_a_runner_that_is_killed(tmp_path, isolation):
     heartbeat = tmp_path / "ml" / "heartbeat"
     heartbeat.parent.mkdir()

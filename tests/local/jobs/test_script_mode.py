@@ -1,4 +1,7 @@
-"""What a script gets is what the sagemaker-training toolkit, 5.1.4, gives it."""
+"""What a script gets from the process runner is what the sagemaker-training toolkit, 5.1.4, gives it.
+
+tests/containers/test_toolkit.py asks the toolkit itself.
+"""
 
 import io
 import json
@@ -8,6 +11,7 @@ import pytest
 
 from pipeline.local.jobs import run_training, script_mode
 from pipeline.local.jobs.training import _resources
+from shared import need_namespaces
 
 
 def test_hyperparameters_are_read_as_json_where_they_are():
@@ -65,6 +69,12 @@ def test_variables():
     }
     assert {name: variables.get(name) for name in expected} == expected
     assert json.loads(variables["SM_TRAINING_ENV"])["hyperparameters"] == {"epochs": 3, "name": "x"}
+
+
+@pytest.fixture(params=["namespace", "prefix"])
+def isolation(request, best_isolation):
+    need_namespaces(request.param, best_isolation)
+    return request.param
 
 
 def archive(**files):

@@ -126,9 +126,8 @@ def test_channels_and_configuration_files(train, upload, context):
         hyperparameters={"epochs": "3"},
         channels=[("train", "s3://bucket/train.csv")],
     )
-    parameters, channels, resources = json.loads(
-        (context.jobs / "job" / "log.txt").read_text().splitlines()[-1]
-    )
+    lines = (context.jobs / "job" / "log.txt").read_text().splitlines()
+    parameters, channels, resources = json.loads(next(line for line in lines if line.startswith("[{")))
     assert parameters["epochs"] == "3" and parameters["sagemaker_program"] == "train.py"
     assert channels["train"] == {
         "TrainingInputMode": "File",
