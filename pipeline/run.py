@@ -31,6 +31,10 @@ Assignments = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="NAME=VALUE", help="A parameter of: python -m pipeline show. Repeatable."),
 ]
+Runner = Annotated[
+    str | None,
+    typer.Option(metavar="KIND", help="Of --local: jobs as a process (the default), or as a container."),
+]
 Only = Annotated[
     list[str] | None, typer.Option("--only", metavar="STEP", help="Run this step alone. Repeatable.")
 ]
@@ -55,6 +59,7 @@ def run(
     data: DataPath = None,
     assignments: Assignments = None,
     setting: SettingsGiven = None,
+    runner: Runner = None,
     only: Only = None,
     first: From = None,
     source: Source = None,
@@ -75,7 +80,7 @@ def run(
         upsert=upsert or everything,
         start=start or wait or everything,
         wait=wait or everything,
-        settings=options.flags(setting),
+        settings=options.flags([*(setting or []), *([f"runner={runner}"] if runner else [])]),
         data=data,
         assignments=tuple(assignments or ()),
         only=tuple(only or ()),
