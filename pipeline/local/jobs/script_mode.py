@@ -85,9 +85,9 @@ def unpack_code(directory: str, folder: Path, code: Path) -> None:
 
 
 def environment(
-    hyperparameters: Mapping[str, Any], resources: Mapping[str, Any], channels: Mapping[str, Any]
+    name: str, hyperparameters: Mapping[str, Any], resources: Mapping[str, Any], channels: Mapping[str, Any]
 ) -> dict[str, str]:
-    """The SM_* variables, from decoded hyperparameters and what the other configuration files hold."""
+    """The SM_* variables of the job of that name, from decoded hyperparameters and other configuration."""
     internal, own = split(hyperparameters)
     arguments = script_arguments(own)
     hosts = resources["hosts"]
@@ -131,7 +131,15 @@ def environment(
     renamed = {"additional_framework_parameters": "framework_params", "hyperparameters": "hps"}
     dropped = ("channel_input_dirs", "is_master", "master_hostname")
     variables = {renamed.get(name, name): value for name, value in job.items() if name not in dropped}
-    variables |= {"training_env": job, "user_args": arguments, "channels": sorted(channels)}
+    of_many_hosts: dict[str, Any] = {
+        "distribution_hosts": [],
+        "is_modelparallel_enabled": None,
+        "is_smddpmprun_installed": False,
+        "is_smddprun_installed": False,
+        "topology": [],
+    }
+    variables |= {"training_env": {**job, **of_many_hosts, "job_name": name}}
+    variables |= {"user_args": arguments, "channels": sorted(channels)}
     variables |= {f"channel_{channel}": path for channel, path in job["channel_input_dirs"].items()}
     variables |= {f"hp_{name}": value for name, value in own.items()}
     return {f"SM_{name.upper()}": _text(value) for name, value in variables.items()} | {"PYTHONPATH": CODE}

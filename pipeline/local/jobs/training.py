@@ -161,7 +161,7 @@ def _command(
     program = str(hyperparameters["sagemaker_program"])
     return (
         script_mode.command(program, code, script_mode.script_arguments(own)),
-        script_mode.environment(hyperparameters, resources, inputs),
+        script_mode.environment(name, hyperparameters, resources, inputs),
     )
 
 

@@ -46,7 +46,7 @@ def test_variables():
         "name": "x",
         "sagemaker_mpi_enabled": True,
     }
-    variables = script_mode.environment(hyperparameters, resources, {"train": {}, "code": {}})
+    variables = script_mode.environment("job", hyperparameters, resources, {"train": {}, "code": {}})
     expected = {
         "SM_MODEL_DIR": "/opt/ml/model",
         "SM_OUTPUT_DIR": "/opt/ml/output",
