@@ -3,6 +3,7 @@
 A failure has the engine's last lines and, where they are known, what to do about them.
 """
 
+import json
 import os
 import re
 import subprocess
@@ -45,6 +46,12 @@ _REMEDIES = (  # what the engine says; the first that fits
     ),
 )
 
+_PLAIN = {  # one image and no index of it with attestations, which SageMaker refuses
+    "DOCKER_BUILDKIT": "1",
+    "BUILDKIT_PROGRESS": "plain",
+    "BUILDX_NO_DEFAULT_ATTESTATIONS": "1",
+}
+
 
 @contextmanager
 def advised() -> Iterator[None]:
@@ -58,7 +65,7 @@ def advised() -> Iterator[None]:
 
 def stream(progress: TextIO, *arguments: str) -> None:
     """`docker ARGUMENTS`, whose output goes to `progress` line by line. Raises EngineFailed."""
-    variables = {**os.environ, "DOCKER_BUILDKIT": "1", "BUILDKIT_PROGRESS": "plain"}
+    variables = {**os.environ, **_PLAIN}
     last: deque[str] = deque(maxlen=docker.LINES)
     with subprocess.Popen(
         [docker.command(), *arguments],
@@ -96,3 +103,15 @@ def digest(image: str) -> str:
     if not found:
         raise EngineFailed(f"the engine names no digest of {image}, which it has pushed")
     return found[-1]
+
+
+def check_manifest(image: str) -> None:
+    """Raises EngineFailed where a push would make an image with a manifest of OCI's, which SageMaker refuses
+    (aws/amazon-sagemaker-feedback#180): an engine does so that keeps images in containerd's store."""
+    described = json.loads(docker.run("image", "inspect", "--format", "{{json .}}", image))
+    kind = (described.get("Descriptor") or {}).get("mediaType", "")  # an engine without that store tells none
+    if kind.startswith("application/vnd.oci."):
+        raise EngineFailed(
+            f"SageMaker takes images with Docker's own manifests, and this engine keeps {image} as {kind}; "
+            'set {"features": {"containerd-snapshotter": false}} in its daemon.json, restart it and try again'
+        )

@@ -59,6 +59,8 @@ def push(
     images = {
         each.uri: image_builds.build(each.target, options, progress, note, checkout).image for each in missing
     }
+    for uri in images.keys() & in_ecr.keys():
+        image_engine.check_manifest(images[uri])
     with ExitStack() as stack:
         if clients and repositories:
             for repository in repositories:

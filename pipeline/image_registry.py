@@ -50,27 +50,38 @@ def registry(uri: str) -> str | None:
 
 
 def digest(ecr: Any, image: Image) -> str | None:
-    """Of an image in ECR; None where it is not."""
-    asked = {"imageDigest": image.digest} if image.digest else {"imageTag": image.tag or "latest"}
+    """Of an image in ECR; None where it is not. Raises UsageError for one that SageMaker would refuse."""
     try:
         answer = ecr.batch_get_image(
-            registryId=image.account, repositoryName=image.repository, imageIds=[asked]
+            registryId=image.account, repositoryName=image.repository, imageIds=[_asked(image)]
         )
     except ecr.exceptions.RepositoryNotFoundException:
         return None
-    return next((str(each["imageId"]["imageDigest"]) for each in answer["images"]), None)
+    for found in answer["images"]:
+        kind = found.get("imageManifestMediaType", "")
+        if kind.startswith("application/vnd.oci."):
+            raise UsageError(
+                f"{image.repository}:{image.tag} is in ECR as {kind}, which SageMaker refuses; remove it, and "
+                f"push again: aws ecr batch-delete-image --registry-id {image.account} --region {image.region} "
+                f"--repository-name {image.repository} --image-ids imageTag={image.tag}"
+            )
+        return str(found["imageId"]["imageDigest"])
+    return None
 
 
 def find(ecr: Any, image: Image) -> Found | None:
     """Its digest, and when it was pushed."""
-    asked = {"imageDigest": image.digest} if image.digest else {"imageTag": image.tag or "latest"}
     try:
         (details,) = ecr.describe_images(
-            registryId=image.account, repositoryName=image.repository, imageIds=[asked]
+            registryId=image.account, repositoryName=image.repository, imageIds=[_asked(image)]
         )["imageDetails"]
     except (ecr.exceptions.RepositoryNotFoundException, ecr.exceptions.ImageNotFoundException):
         return None
     return Found(details["imageDigest"], details["imagePushedAt"])
+
+
+def _asked(image: Image) -> dict[str, str]:
+    return {"imageDigest": image.digest} if image.digest else {"imageTag": image.tag or "latest"}
 
 
 def check_account(sts: Any, settings: Settings) -> None:

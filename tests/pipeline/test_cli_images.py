@@ -119,6 +119,34 @@ def test_a_push_that_fails_logs_out_all_the_same(
     assert verbs(docker)[-1] == "logout"
 
 
+OCI = "application/vnd.oci.image.manifest.v1+json"
+
+
+def test_an_image_that_sagemaker_would_refuse_is_not_pushed(
+    account: Account, docker: dict[str, str], tmp_path: Path
+) -> None:
+    says = json.dumps({"Descriptor": {"mediaType": OCI}})
+    done = images(account, tmp_path, "push", "serving", **docker, DOCKER_SAYS=says)
+    assert done.returncode == 1
+    assert OCI in done.stderr and '"containerd-snapshotter": false' in done.stderr
+    assert account.writes() == [] and "push" not in verbs(docker)
+
+
+def test_an_image_in_ecr_that_sagemaker_would_refuse_is_said(account: Account, tmp_path: Path) -> None:
+    ecr = account.client("ecr")
+    ecr.create_repository(repositoryName="sentiment/serving")
+    manifest = {"schemaVersion": 2, "mediaType": OCI, "config": {"digest": "sha256:1"}, "layers": []}
+    ecr.put_image(
+        repositoryName="sentiment/serving",
+        imageManifest=json.dumps(manifest),
+        imageManifestMediaType=OCI,
+        imageTag=image_sources.tag("serving"),
+    )
+    done = images(account, tmp_path, "push", "serving")
+    assert done.returncode == 2
+    assert OCI in done.stderr and "--repository-name sentiment/serving --image-ids imageTag=" in done.stderr
+
+
 def test_what_ecr_has_needs_no_engine_and_changes_nothing(account: Account, tmp_path: Path) -> None:
     account.furnish()
     done = images(account, tmp_path, "push", **no_docker(tmp_path))
@@ -219,6 +247,7 @@ def test_a_build_gets_its_options_and_pips_settings_in_a_file_of_the_users_alone
     mode, text = build["secrets"]["pip"]
     assert (mode, index in text) == ("-rw-------", True)
     assert build["variables"]["DOCKER_BUILDKIT"] == "1"
+    assert build["variables"]["BUILDX_NO_DEFAULT_ATTESTATIONS"] == "1"
     assert json.loads(done.stdout)["images"] == [
         {
             "target": "training",

@@ -9,7 +9,7 @@ import pytest
 from tiny_images import DOCKERFILE, checkout, labels, lock
 
 from engine import need_engine
-from pipeline import docker, image_builds, image_sources
+from pipeline import docker, image_builds, image_engine, image_sources
 from pipeline.errors import EngineFailed, UsageError
 from pipeline.image_builds import TORCH_INDEX, Built, Options
 from pipeline.image_sources import Checkout
@@ -65,6 +65,7 @@ def test_an_image_says_its_commit_and_its_locks_and_is_for_sagemakers_processors
         "org.opencontainers.image.revision": "unknown",  # the folder is no repository
         "sentiment.lock": image_sources.lock_hash("serving", tiny),
     }
+    image_engine.check_manifest(image)
     platform = docker.run("image", "inspect", "--format", "{{.Os}}/{{.Architecture}}", image)
     assert platform == "linux/amd64"
 
@@ -126,7 +127,7 @@ def test_a_build_that_fails_says_where(tiny: Checkout) -> None:
     ],
 )
 def test_what_the_engine_says_becomes_advice(said: str, remedy: str) -> None:
-    with pytest.raises(EngineFailed) as failed, image_builds.image_engine.advised():
+    with pytest.raises(EngineFailed) as failed, image_engine.advised():
         raise EngineFailed(f"docker build failed: {said}")
     what, _, advice = str(failed.value).partition("; ")
     assert what == f"docker build failed: {said}" and remedy in advice

@@ -49,6 +49,7 @@ def stored(host: str, image: str) -> str:
     kind = "application/vnd.docker.distribution.manifest.v2+json"
     asked = urllib.request.Request(f"http://{host}/v2/{name}/manifests/{tag}", headers={"Accept": kind})
     with urllib.request.urlopen(asked) as answer:
+        assert answer.headers["Content-Type"] == kind  # the one that SageMaker takes
         return str(answer.headers["Docker-Content-Digest"])
 
 
