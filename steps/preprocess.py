@@ -161,10 +161,20 @@ def write(
         for file in _files(beside):
             target = output / file.relative_to(beside)
             target.parent.mkdir(exist_ok=True)
-            os.replace(file, target)
+            _move(file, target)
             say(f"wrote {target}")
     finally:
         shutil.rmtree(beside)
+
+
+def _move(file: Path, target: Path) -> None:
+    """Rename it, or where the target's folder is a mount of its own, as a container's may be, copy it first."""
+    beside = target.with_name(f".{target.name}.partial")
+    try:
+        shutil.move(file, beside)
+        os.replace(beside, target)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _files(folder: Path) -> list[Path]:

@@ -6,6 +6,8 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 
 import pyarrow.parquet as parquet
 import pytest
@@ -119,6 +121,19 @@ def test_the_splits_do_not_depend_on_the_order_of_the_rows(small_reviews, tmp_pa
     one = preprocessed(small_reviews, tmp_path / "1")
     other = preprocessed(tmp_path / "reversed.csv", tmp_path / "2")
     assert all(one[name] == other[name] for name in FILES if not name.startswith("report"))
+
+
+def test_an_output_folder_may_lie_on_another_disk(small_reviews, tmp_path):
+    """As where SageMaker's SDK mounts each output for itself."""
+    one = preprocessed(small_reviews, tmp_path / "1")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        assert os.stat(elsewhere).st_dev != os.stat(tmp_path).st_dev
+        (tmp_path / "2").mkdir()
+        for name in ("train", "report"):
+            (Path(elsewhere) / name).mkdir()
+            (tmp_path / "2" / name).symlink_to(Path(elsewhere) / name)
+        assert preprocessed(small_reviews, tmp_path / "2") == one
+        assert sorted(os.listdir(Path(elsewhere) / "train")) == ["train.parquet"]
 
 
 def test_settings_override_the_recipe(small_reviews, tmp_path):
