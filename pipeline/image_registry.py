@@ -61,9 +61,9 @@ def digest(ecr: Any, image: Image) -> str | None:
         kind = found.get("imageManifestMediaType", "")
         if kind.startswith("application/vnd.oci."):
             raise UsageError(
-                f"{image.repository}:{image.tag} is in ECR as {kind}, which SageMaker refuses; remove it, and "
-                f"push again: aws ecr batch-delete-image --registry-id {image.account} --region {image.region} "
-                f"--repository-name {image.repository} --image-ids imageTag={image.tag}"
+                f"{image.repository}:{image.tag} is in ECR as {kind}, which SageMaker refuses; push "
+                f"again after: aws ecr batch-delete-image --registry-id {image.account} "
+                f"--region {image.region} --repository-name {image.repository} --image-ids imageTag={image.tag}"
             )
         return str(found["imageId"]["imageDigest"])
     return None
