@@ -63,7 +63,8 @@ def digest(ecr: Any, image: Image) -> str | None:
             raise UsageError(
                 f"{image.repository}:{image.tag} is in ECR as {kind}, which SageMaker refuses; push "
                 f"again after: aws ecr batch-delete-image --registry-id {image.account} "
-                f"--region {image.region} --repository-name {image.repository} --image-ids imageTag={image.tag}"
+                f"--region {image.region} --repository-name {image.repository} "
+                f"--image-ids imageTag={image.tag}"
             )
         return str(found["imageId"]["imageDigest"])
     return None
