@@ -218,6 +218,7 @@ def test_every_setting_is_read_by_the_definition_or_is_for_the_commands() -> Non
         "concurrent_executions",
         "max_parallel_steps",
         "poll_seconds",
+        "runner",
         "schedule_role",
         "studio_domain",
     }

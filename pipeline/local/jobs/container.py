@@ -27,7 +27,7 @@ from pipeline.local.store import is_alive, process_identity
 
 GRACE = 10.0  # seconds between SIGTERM and SIGKILL; SageMaker gives a training job 120
 LOCAL_TAG = "local"  # what `images build` calls the newest image
-OWNER = "sentiment.runner"  # a label: the process that runs the container
+OWNER = "local-sagemaker.runner"  # a label: the process that runs the container
 SOCKETS = "/run/serving"
 SHARED_MEMORY = "1g"
 MOST_PROCESSES = 4096
@@ -74,7 +74,7 @@ class ContainerRunner:
         mounts: Sequence[str] = (),
     ) -> JobProcess:
         temporary = temporary or temporary_folder()
-        name = f"sentiment-{Path(temporary).name}"
+        name = f"local-sagemaker-{Path(temporary).name}"
         engine = docker.command()
         needed_more = f"the container was killed: it needed more than {self.memory / 1e9:.1f} GB of memory"
         try:
