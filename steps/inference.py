@@ -1,4 +1,5 @@
-"""From the body of a request to a sentiment: the four functions that a SageMaker model server calls.
+"""From the body of a request to a sentiment: the four functions that a SageMaker model server calls, and
+three by which this project's server answers several requests at once.
 
 It runs from the code/ folder of the model archive, beside the text.py and model.py of the training, so a
 review is read exactly as it was there. Labels are unknown here: of a record only "review" is looked at. Torch
@@ -7,7 +8,9 @@ changes no answer.
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import torch
@@ -124,6 +127,24 @@ def predict_fn(data: Request, model: Predictor) -> tuple[list[dict], bool]:
         for positive in probability.tolist()
     ]
     return answers, data.single
+
+
+def size_fn(request: Request) -> int:
+    """How many reviews are asked about."""
+    return len(request.reviews)
+
+
+def join_fn(requests: Sequence[Request]) -> Request:
+    """One request of several: a server that has many at once answers them in one pass of the model."""
+    return Request([review for request in requests for review in request.reviews], single=False)
+
+
+def split_fn(
+    prediction: tuple[list[dict], bool], requests: Sequence[Request]
+) -> list[tuple[list[dict], bool]]:
+    """The prediction of a joined request, cut into those of its parts."""
+    answers = iter(prediction[0])
+    return [(list(islice(answers, len(request.reviews))), request.single) for request in requests]
 
 
 def _encode(review: str | list[int], vocabulary: Vocabulary) -> list[int]:

@@ -6,6 +6,7 @@ their mean beats both. The LSTM reads a review in segments side by side, not fro
 faster on a CPU, at the price of its memory across the cuts.
 """
 
+import hashlib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -144,6 +145,14 @@ def frequent_pairs(reviews: Sequence[np.ndarray], vocabulary_size: int, least: i
     return torch.from_numpy(np.append(keys[counts >= least], vocabulary_size**2))  # (pairs,) ascending
 
 
+def _sha256(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
+
+
 def load_model(folder: Path) -> tuple[SentimentModel, dict]:
     """The model of a folder that training wrote, ready to predict, and its model.json."""
     description_path, weights_path = folder / "model.json", folder / "model.safetensors"
@@ -154,6 +163,11 @@ def load_model(folder: Path) -> tuple[SentimentModel, dict]:
         raise ModelError(f"{description_path}: not a model description ({error})") from error
     if found != FORMAT:
         raise ModelError(f"{description_path}: format {found!r}; this code reads format {FORMAT}")
+    for name, digest in dict(description.get("sha256", {})).items():
+        if (found := _sha256(folder / name)) != digest:
+            raise ModelError(
+                f"{folder / name}: altered or cut short; its hash is {found}, of training {digest}"
+            )
     try:
         model = SentimentModel(Sizes(**description["sizes"]))
         model.load_state_dict(load_file(weights_path))

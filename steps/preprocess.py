@@ -168,7 +168,7 @@ def write(
 
 
 def _move(file: Path, target: Path) -> None:
-    """Rename it; where the target's folder is a mount of its own, as in a container it may be, copy it first."""
+    """Rename it; where the target's folder is a mount of its own, as it may be in a container, copy it."""
     beside = target.with_name(f".{target.name}.partial")
     try:
         shutil.move(file, beside)

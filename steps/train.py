@@ -233,12 +233,15 @@ def save_model(sizes: Sizes, best: Weights, options: argparse.Namespace, recipe:
     shutil.copyfile(options.vocabulary / "vocabulary.txt", target / "vocabulary.txt")
     save_file(best, target / "model.safetensors")
     (target / "model.safetensors").chmod(0o644)  # a server may be another user
-    digest = hashlib.sha256((target / "model.safetensors").read_bytes())
-    digest.update((target / "vocabulary.txt").read_bytes())
-    version = digest.hexdigest()[:12]
+    sums = {
+        name: hashlib.sha256((target / name).read_bytes()).hexdigest()
+        for name in ("model.safetensors", "vocabulary.txt")
+    }
+    version = hashlib.sha256(" ".join(sums.values()).encode()).hexdigest()[:12]
     description = {
         "format": FORMAT,
         "version": version,
+        "sha256": sums,
         "sizes": asdict(sizes),
         "recipe": recipe,
         "threads": options.threads,
