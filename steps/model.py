@@ -165,9 +165,8 @@ def load_model(folder: Path) -> tuple[SentimentModel, dict]:
         raise ModelError(f"{description_path}: format {found!r}; this code reads format {FORMAT}")
     for name, digest in dict(description.get("sha256", {})).items():
         if (found := _sha256(folder / name)) != digest:
-            raise ModelError(
-                f"{folder / name}: altered or cut short; its hash is {found}, of training {digest}"
-            )
+            told = f"its sha256 is {found[:12]}…, and was {digest[:12]}… when it was trained"
+            raise ModelError(f"{folder / name}: altered or cut short; {told}")
     try:
         model = SentimentModel(Sizes(**description["sizes"]))
         model.load_state_dict(load_file(weights_path))

@@ -138,8 +138,20 @@ def test_shapes_of_the_answer(model):
         output_fn(one, "text/html")
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "vocabulary.txt"])
+@pytest.mark.parametrize("damage", [lambda content: content[:-1], lambda content: content[:-1] + b"!"])
+def test_a_file_that_is_altered_or_cut_short_is_named(trained, tmp_path, name, damage):
+    folder = shutil.copytree(trained, tmp_path / "model")
+    (folder / name).write_bytes(damage((folder / name).read_bytes()))
+    with pytest.raises(ModelError, match=f"{name}: altered or cut short; its sha256 is"):
+        model_fn(str(folder))
+
+
 def test_a_vocabulary_of_another_model_is_refused(trained, tmp_path):
     folder = shutil.copytree(trained, tmp_path / "model")
+    description = json.loads((folder / "model.json").read_text())
+    del description["sha256"]
+    (folder / "model.json").write_text(json.dumps(description))
     lines = (folder / "vocabulary.txt").read_text().splitlines(keepends=True)
     (folder / "vocabulary.txt").write_text("".join(lines[:-1]))
     with pytest.raises(ValueError, match=r"vocabulary\.txt has 1999 ids, the model 2000"):
@@ -158,6 +170,7 @@ def with_seed_recipe(trained: Path, folder: Path) -> Path:
     shutil.copytree(trained, folder)
     description = json.loads((folder / "model.json").read_text())
     Vocabulary(["good", "film"], RECIPES["seed"]).save(folder / "vocabulary.txt")
+    del description["sha256"]
     description["sizes"] |= {"vocabulary_size": 4, "pairs": 1}
     (folder / "model.json").write_text(json.dumps(description))
     save_file(SentimentModel(Sizes(**description["sizes"])).state_dict(), folder / "model.safetensors")
