@@ -35,7 +35,7 @@ class Limits:
     batch: int  # records in one pass of the model
     wait: float  # seconds that a thread gives requests which are still being read to join those it has
     queue: int  # requests
-    queue_bytes: int
+    queue_bytes: int  # of their bodies, which is about how long they take; one of any size fits
     patience: float  # seconds from a request's last byte to its answer
 
 
@@ -82,7 +82,7 @@ class Batcher:
         """Raises Full, TooLate, ValueError for what the client did wrong; all else is the program's fault."""
         work, size = Work(query, self._loop.create_future()), len(query.body)
         with self._ready:
-            if len(self._queue) >= self._limits.queue or self._bytes + size > self._limits.queue_bytes:
+            if self.full or (self._queue and self._bytes + size > self._limits.queue_bytes):
                 raise Full
             self._queue.append(work)
             self._bytes += size

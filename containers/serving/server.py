@@ -18,7 +18,7 @@ from typing import Any
 import uvicorn
 
 from . import program
-from .app import Service, log
+from .app import MEGABYTE, Service, log
 from .batching import Limits
 
 QUIET = 0.5  # seconds without a request, after which a server that is to end closes idle connections
@@ -86,12 +86,15 @@ def limits(environment: Mapping[str, str]) -> Limits:
             raise ValueError(f"{name} is {environment[name]!r}; it has to be a number, {least:g} at least")
         return value
 
+    # An endpoint that is a second behind is overloaded. A batch transform never is: it is sent as many requests
+    # at once as SageMaker was told to, of 100 MB together at most.
+    most_mb = 100 if environment.get("SAGEMAKER_BATCH") == "true" else 4
     return Limits(
         threads=int(number("SERVING_THREADS", cores(), 1)),
         batch=int(number("SERVING_BATCH_SIZE", 32, 1)),
         wait=number("SERVING_BATCH_WAIT_MS", 0, 0) / 1000,
         queue=int(number("SERVING_QUEUE", 256, 1)),
-        queue_bytes=int(number("SERVING_QUEUE_MB", 256, 1)) * 1024 * 1024,
+        queue_bytes=int(number("SERVING_QUEUE_MB", most_mb, 1)) * MEGABYTE,
         patience=number("SERVING_TIMEOUT_SECONDS", 60, 0.1),  # as long as SageMaker waits for an answer
     )
 
