@@ -3,9 +3,9 @@ more than the server does.
 
 python -m benchmarks.load PORT --seconds S (--clients N | --rate R) [--reviews K]
 
-With --clients each of N connections asks again as soon as it has its answer; with --rate requests are sent at
-R a second, whether answers come or not. A request holds one review as text, or K as JSON Lines. Prints one JSON
-object: the answers by status, answers a second, and the latencies of those with status 200 in milliseconds.
+With --clients each of N connections asks again as soon as it has its answer; with --rate requests are sent
+at R a second, whether answers come or not. A request holds one review as text, or K as JSON Lines. Prints one
+JSON object: answers by status, answers a second, and the latencies of those with status 200, in milliseconds.
 """
 
 import argparse

@@ -4,9 +4,9 @@ python -m benchmarks.serving [--minutes N]
 
 The model is that of the newest local run (python -m pipeline.run --local). Server and load generator are
 processes of their own on the same machine, real reviews go through HTTP on loopback, and both sides of a
-comparison are measured in one call. Writes benchmarks/results/serving.json, and exits with 1, naming the figure,
-when a promise is broken. --minutes measures the memory under a steady load instead, and leaves the other
-figures as they are.
+comparison are measured in one call. Writes benchmarks/results/serving.json, and exits with 1, naming the
+figure, when a promise is broken. --minutes measures the memory under a steady load instead, and leaves the
+other figures as they are.
 """
 
 import argparse

@@ -1,4 +1,5 @@
-"""requirements.lock: of pyproject.toml as it is now, complete, and what is installed."""
+"""requirements.lock: of pyproject.toml as it is now, complete, and what is installed. And the lock of each
+image: of its .in as it is now, complete, of the same versions."""
 
 import re
 import subprocess
@@ -81,3 +82,41 @@ def test_what_is_installed_is_what_the_lock_says():
     }
     locked = {name: version for name, version, _ in PACKAGE.findall(LOCK)}
     assert {name: found.get(name) for name in locked} == locked
+
+
+IMAGES = ["processing", "torch", "training", "serving"]
+
+
+def lock_of(image: str) -> dict[str, str]:
+    text = (ROOT / f"containers/{image}.lock").read_text()
+    return {name: version for name, version, _ in PACKAGE.findall(text)}
+
+
+def asked_for(image: str) -> list[Requirement]:
+    lines = (ROOT / f"containers/{image}.in").read_text().splitlines()
+    own = [Requirement(line) for line in lines if line and not line.startswith(("#", "-r"))]
+    above = [line.removeprefix("-r ").removesuffix(".in") for line in lines if line.startswith("-r")]
+    return [*own, *(each for name in above for each in asked_for(name))]
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_images_lock_is_of_what_is_asked_for_and_complete(image):
+    locked = lock_of(image)
+    for requirement in asked_for(image):
+        assert requirement.specifier.contains(locked[canonicalize_name(requirement.name)]), "run: make lock"
+    here = {name for name, _, _ in PACKAGE.findall(LOCK)}
+    for name in sorted(locked.keys() & here):
+        for requirement in map(Requirement, requires(name) or ()):
+            if requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+                assert canonicalize_name(requirement.name) in locked, f"{name} needs {requirement}"
+
+
+@pytest.mark.parametrize("image", IMAGES)
+def test_an_image_has_the_versions_that_the_tests_run_with(image):
+    tested = {name: version for name, version, _ in PACKAGE.findall(LOCK)}
+    assert {name: tested.get(name, version) for name, version in lock_of(image).items()} == lock_of(image)
+
+
+@pytest.mark.parametrize("image", ["training", "serving"])
+def test_the_layer_of_torch_is_part_of_the_image(image):
+    assert lock_of("torch").items() <= lock_of(image).items()

@@ -42,8 +42,10 @@ def test_the_local_service_knows_nothing_of_this_pipeline():
         "pipeline.local",
         "pipeline.cache_keys",
         "pipeline.dag",
+        "pipeline.docker",
         "pipeline.durations",
         "pipeline.errors",
+        "pipeline.images",
     )
     for path in (ROOT / "pipeline" / "local").rglob("*.py"):
         for name in imported(path):

@@ -86,8 +86,8 @@ def limits(environment: Mapping[str, str]) -> Limits:
             raise ValueError(f"{name} is {environment[name]!r}; it has to be a number, {least:g} at least")
         return value
 
-    # An endpoint that is a second behind is overloaded. A batch transform never is: it is sent as many requests
-    # at once as SageMaker was told to, of 100 MB together at most.
+    # An endpoint that is a second behind is overloaded. A batch transform never is: it is sent as many
+    # requests at once as SageMaker was told to, of 100 MB together at most.
     most_mb = 100 if environment.get("SAGEMAKER_BATCH") == "true" else 4
     return Limits(
         threads=int(number("SERVING_THREADS", cores(), 1)),
