@@ -1,5 +1,5 @@
 """Writes the generated parts of the README: the pipeline's graph, a run's last lines, what each role may do,
-and the measured figures.
+the sizes of the images, and the measured figures.
 
 python -m benchmarks.readme   No figure in the README is typed by hand; a test fails when a part is out of
 date.
@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from benchmarks import plan
+from benchmarks import plan, runners, serving
 from benchmarks.local_run import PROMISES
 from infra import template
 
@@ -40,6 +40,31 @@ PLAN_ROWS = {  # figure of plan.json
     "aws_seconds": "of that AWS's clients and their calls",
     "own_seconds": "of that all the rest, Python's start included",
     "again_seconds": "the same again, compiled before",
+}
+SERVING_ROWS = {  # figure of serving.json: how the README says it, and its format
+    "single_p50_ms": ("one raw review through HTTP, one client, p50", "{:.1f} ms"),
+    "single_p99_ms": ("the same, p99", "{:.1f} ms"),
+    "per_second_64_clients": ("single reviews a second, 64 clients", "{:,.0f}"),
+    "errors_64_clients": ("errors among them", "{:.0f}"),
+    "p50_64_clients_ms": ("their p50", "{:.0f} ms"),
+    "p99_64_clients_ms": ("their p99", "{:.0f} ms"),
+    "per_second_64_clients_unjoined": ("the same, each review in a pass of its own", "{:,.0f}"),
+    "overload_per_second": ("overload: times what it can serve that it was sent, for 15 s", "{:.1f}"),
+    "overload_answered": ("answers meanwhile", "{:,.0f}"),
+    "overload_refused": ("refusals meanwhile (503, with when to come again)", "{:,.0f}"),
+    "overload_wrong_answers": ("anything else", "{:.0f}"),
+    "recovery_seconds": ("from the end of the overload to an answer as quick as ever", "{:.2f} s"),
+    "memory_minutes": ("steady load of 400 reviews a second for", "{:.0f} min"),
+    "memory_requests": ("reviews in that time", "{:,.0f}"),
+    "memory_mb": ("memory of the server at its end", "{:.0f} MB"),
+    "memory_growth_mb": ("of that, growth since its first minute", "{:.1f} MB"),
+}
+RUNNERS = {"process": "as a process", "container": "as a container", "sdk": "SDK's local mode"}
+IMAGES = {  # what for
+    "processing": "`preprocess.py`, `evaluate.py`",
+    "training": "`train.py`, through SageMaker's training toolkit, as in AWS's own PyTorch images",
+    "serving": "the model server, for endpoint and batch transform",
+    "base": "what the three begin with, as it was when they were measured",
 }
 WHO = {  # assumes a role
     "sagemaker.amazonaws.com": "SageMaker",
@@ -94,6 +119,30 @@ def figures(result: dict[str, Any], planned: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def served(result: dict[str, Any]) -> str:
+    lines = ["| what | figure | promised |", "| --- | --- | --- |"]
+    for key, (label, shape) in SERVING_ROWS.items():
+        bound, limit = serving.PROMISES.get(key, ("", None))
+        promised = f"{bound} {shape.format(limit)}" if bound else ""
+        lines.append(f"| {label} | {shape.format(result['figures'][key])} | {promised} |")
+    return "\n".join(lines)
+
+
+def compared(result: dict[str, Any]) -> str:
+    lines = [f"| step | {' | '.join(RUNNERS.values())} |", "| --- |" + " --- |" * len(RUNNERS)]
+    for step in runners.STEPS:
+        seconds = [result["figures"][f"{how}_{step.lower()}_seconds"]["median"] for how in RUNNERS]
+        lines.append(f"| {step} | {' | '.join(f'{value:.1f} s' for value in seconds)} |")
+    return "\n".join(lines)
+
+
+def images(result: dict[str, Any]) -> str:
+    lines = ["| image | on disk | for |", "| --- | --- | --- |"]
+    for name, use in IMAGES.items():
+        lines.append(f"| `{name}` | {result['image_bytes'][name] / 1e6:,.0f} MB | {use} |")
+    return "\n".join(lines)
+
+
 def example(result: dict[str, Any]) -> str:
     return "```\n" + "\n".join(result["last_lines"]) + "\n```"
 
@@ -109,12 +158,17 @@ def graph() -> str:
 
 def rendered(text: str) -> str:
     """The README's text with every generated part made anew."""
-    result, planned = json.loads(RESULTS.read_text()), json.loads(plan.RESULTS.read_text())
+    result, planned, run_by, server = (
+        json.loads(file.read_text()) for file in (RESULTS, plan.RESULTS, runners.RESULTS, serving.RESULTS)
+    )
     parts = {
         "graph": graph(),
         "example": example(result),
         "roles": roles(),
+        "images": images(run_by),
+        "runners": compared(run_by),
         "figures": figures(result, planned),
+        "serving": served(server),
     }
     for name, part in parts.items():
         begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"

@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.local_run import ROOT, command, spread
+from pipeline import image_engine, image_sources
 
 RESULTS = Path(__file__).parent / "results" / "runners.json"
 LOG = RESULTS.with_name("sdk_local_mode.log")
@@ -156,7 +157,10 @@ def main() -> int:
         "platform": platform.platform(),
         "python": platform.python_version(),
     }
-    result = {"machine": machine, "commit": commit, "figures": figures}
+    sizes = {target: image_engine.size(image_sources.local(target)) for target in image_sources.TARGETS}
+    dockerfile = (ROOT / image_sources.DOCKERFILE).read_text()
+    sizes["base"] = image_engine.size(re.findall(r"^ARG BASE=(\S+)", dockerfile, re.MULTILINE)[0])
+    result = {"machine": machine, "commit": commit, "figures": figures, "image_bytes": sizes}
     RESULTS.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n")
     for name, value in sorted(figures.items()):
         print(f"{name:32} {value['median']:8.2f}  ({value['min']:.2f} to {value['max']:.2f})")
