@@ -57,7 +57,7 @@ def name(target: str, base: str | None = None, checkout: Checkout = HERE) -> str
 
 
 def local(target: str, checkout: Checkout = HERE) -> str:
-    """What the settings of this machine call the one that was built last."""
+    """What the one that was built last is called besides."""
     return f"{checkout.prefix}/{target}:local"
 
 

@@ -11,11 +11,9 @@ from pipeline.settings import Settings
 ENVIRONMENTS = settings.environments()
 # Placeholders for the hashes: a changed step is no change of the definition's shape.
 CODE = {script: f"s3://code-bucket/code/sha256-of-{script}" for script in SCRIPTS}
-
-
 # And for what the images are made of: a changed lock is none either.
-ECR = "111122223333.dkr.ecr.us-east-1.amazonaws.com/sentiment"
-IMAGES = {f"{target}_image": f"{ECR}/{target}:content-of-{target}" for target in TARGETS}
+ECR = "111122223333.dkr.ecr.us-east-1.amazonaws.com/"
+IMAGES = {f"{target}_image": f"sentiment/{target}:content-of-{target}" for target in TARGETS}
 
 
 def settings_of(environment: str, **flags: Any) -> Settings:
@@ -24,5 +22,6 @@ def settings_of(environment: str, **flags: Any) -> Settings:
 
 @cache
 def compiled(environment: str) -> str:
-    images = {} if environment == "local" else IMAGES
+    registry = "" if environment == "local" else ECR
+    images = {key: registry + image for key, image in IMAGES.items()}
     return definition.compile(settings_of(environment, **images), CODE)

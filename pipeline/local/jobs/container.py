@@ -26,7 +26,7 @@ from pipeline.local.jobs.staging import HOST
 from pipeline.local.store import is_alive, process_identity
 
 GRACE = 10.0  # seconds between SIGTERM and SIGKILL; SageMaker gives a training job 120
-LOCAL_TAG = "local"  # what `images build` calls the newest image
+LOCAL_TAG = "local"
 OWNER = "local-sagemaker.runner"  # a label: the process that runs the container
 SOCKETS = "/run/serving"
 SHARED_MEMORY = "1g"
@@ -46,12 +46,12 @@ class ContainerRunner:
 
     def identify(self, image: str) -> str:
         """The id of the image that stands for this name. Raises UsageError when the engine has none."""
-        for name in (image, local_name(image)):
+        for name in local_names(image):
             if found := docker.image_id(name):
                 return found
         raise UsageError(
-            f"the container engine has no image {image}, nor {local_name(image)}; "
-            "make it with: python -m pipeline images build"
+            f"the container engine has no image {' or '.join(local_names(image))}; "
+            "the project's own are made with: python -m pipeline images build"
         )
 
     def run(self, job: Job, on_line: Callable[[str], None], stopping: Callable[[], bool]) -> Outcome:
@@ -126,12 +126,16 @@ class ContainerRunner:
         ]
 
 
-def local_name(image: str) -> str:
-    """What an image is called here: 123456789012.dkr.ecr.us-east-1.amazonaws.com/a/b:1 -> a/b:local"""
-    repository = re.sub(r"(@[^@/]+|:[^:/]+)$", "", image.partition("@")[0] if "@" in image else image)
-    registry, slash, rest = repository.partition("/")
-    is_registry = slash and (set(registry) & {".", ":"} or registry == "localhost")
-    return f"{rest if is_registry else repository}:{LOCAL_TAG}"
+def local_names(image: str) -> list[str]:
+    """What an image may be called here. One of a registry goes without that too, or by the tag `local`.
+
+    localhost/a/b:1 -> localhost/a/b:1, a/b:1, a/b:local
+    """
+    registry, slash, rest = image.partition("/")
+    if not slash or not (set(registry) & {".", ":"} or registry == "localhost"):
+        return [image]
+    repository = re.sub(r"(:[^:/@]+)?(@.+)?$", "", rest)
+    return [image, rest, f"{repository}:{LOCAL_TAG}"]
 
 
 def remove_abandoned() -> None:

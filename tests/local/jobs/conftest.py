@@ -30,16 +30,8 @@ def best_isolation():
 def image():
     """The engine's image for jobs of the image `image`."""
     build_images()
-    command = [
-        docker.command(),
-        "build",
-        "--quiet",
-        "--file",
-        "-",
-        "--tag",
-        "image:local",
-        Path(__file__).parent,
-    ]
+    tags = ["--tag", "image", "--tag", "image:local"]
+    command = [docker.command(), "build", "--quiet", "--file", "-", *tags, Path(__file__).parent]
     subprocess.run(command, input=IMAGE, text=True, check=True, stdout=subprocess.DEVNULL)
 
 

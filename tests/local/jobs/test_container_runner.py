@@ -15,7 +15,7 @@ import pytest
 from pipeline import docker
 from pipeline.errors import EngineFailed, UsageError
 from pipeline.local.jobs import ContainerRunner
-from pipeline.local.jobs.container import OWNER, local_name
+from pipeline.local.jobs.container import OWNER, local_names
 
 ROOT = Path(__file__).parents[3]
 
@@ -35,24 +35,29 @@ def output(runner, job):
     return outcome.exit_code, lines
 
 
+ECR = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+
+
 @pytest.mark.parametrize(
-    ("image", "name"),
+    ("image", "names"),
     [
-        ("sentiment/serving:local", "sentiment/serving:local"),
-        ("sentiment/serving", "sentiment/serving:local"),
-        ("123456789012.dkr.ecr.us-east-1.amazonaws.com/sentiment/training:1", "sentiment/training:local"),
-        ("123456789012.dkr.ecr.us-east-1.amazonaws.com/a@sha256:" + "0" * 64, "a:local"),
-        ("localhost/a/b:1", "a/b:local"),
-        ("127.0.0.1:5000/a", "a:local"),
+        ("a/b:1", ["a/b:1"]),
+        ("image", ["image"]),
+        (f"{ECR}/a/b:1", [f"{ECR}/a/b:1", "a/b:1", "a/b:local"]),
+        (f"{ECR}/a@sha256:00", [f"{ECR}/a@sha256:00", "a@sha256:00", "a:local"]),
+        ("localhost/a", ["localhost/a", "a", "a:local"]),
+        ("127.0.0.1:5000/a:1", ["127.0.0.1:5000/a:1", "a:1", "a:local"]),
     ],
 )
-def test_an_image_of_a_registry_has_a_local_name(image, name):
-    assert local_name(image) == name
+def test_an_image_of_a_registry_has_local_names(image, names):
+    assert local_names(image) == names
 
 
 def test_an_image_that_is_not_there_is_refused_and_not_pulled(runner):
-    with pytest.raises(UsageError, match=r"no image a/b:1, nor a/b:local; make it with: .* images build"):
+    with pytest.raises(UsageError, match=r"no image a/b:1; .* python -m pipeline images build"):
         runner.identify("a/b:1")
+    with pytest.raises(UsageError, match=r"no image localhost/x:1 or x:1 or x:local; "):
+        runner.identify("localhost/x:1")
 
 
 def test_an_image_is_what_it_holds(runner, image):
