@@ -1,7 +1,7 @@
 """Builds what the engine has not got: one image of the Dockerfile under the tag of its content.
 
-An image that is there under that tag is not built again; only its second name, `local`, is set anew, by which a
-local run knows an image that a definition names in a registry.
+An image that is there under that tag is not built again; only its second name, `local`, is set anew, by which
+a local run knows an image that a definition names in a registry.
 """
 
 import re
