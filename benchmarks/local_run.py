@@ -11,8 +11,6 @@ same as a table, and exits with 1, naming the figure, when a median breaks its p
 import argparse
 import json
 import os
-import platform
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -25,8 +23,9 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-ROOT = Path(__file__).resolve().parent.parent
-RESULTS = Path(__file__).parent / "results" / "local_run.json"
+from benchmarks.record import FOLDER, ROOT, faulty, record, spread
+
+RESULTS = FOLDER / "local_run.json"
 PROMISES = {  # figure: what its median must be
     "seconds": ("at most", 240.0),
     "peak_memory_gb": ("at most", 3.0),
@@ -185,10 +184,6 @@ def help_seconds() -> float:
     return time.perf_counter() - began
 
 
-def spread(values: list[float]) -> dict[str, float]:
-    return {"median": statistics.median(values), "min": min(values), "max": max(values), "runs": len(values)}
-
-
 def broken(result: dict[str, Any]) -> list[str]:
     """The promises that a result does not keep."""
     lines = []
@@ -223,32 +218,20 @@ def main() -> int:
     }
     figures["executor_added_seconds_a_step"] = spread([share["added"] for share in shares])
     figures["help_seconds"] = spread(helps)
-    result = {
-        "machine": {
-            "cpu_count": os.cpu_count(),
-            "platform": platform.platform(),
-            "python": platform.python_version(),
-        },
-        "commit": subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True
-        ).stdout.strip(),
-        "last_lines": wholes[0]["last_lines"],
-        "again_cached": sorted(set.intersection(*(set(run["again_cached"]) for run in wholes))),
-        "gated_statuses": sorted({run["gated_status"] for run in wholes}),
-        "figures": figures,
-    }
-    RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n")
+    result = record(
+        RESULTS,
+        figures,
+        last_lines=wholes[0]["last_lines"],
+        again_cached=sorted(set.intersection(*(set(run["again_cached"]) for run in wholes))),
+        gated_statuses=sorted({run["gated_status"] for run in wholes}),
+    )
     table = Table("figure", "median", "promised", "min", "max", "runs")
     for key, value in sorted(figures.items()):
         bound, limit = PROMISES.get(key, ("", ""))
         median, low, high = (f"{value[column]:.3f}" for column in ("median", "min", "max"))
         table.add_row(key, median, f"{bound} {limit}", low, high, str(value["runs"]))
     Console().print(table)
-    faults = broken(result)
-    for fault in faults:
-        print(f"promise broken: {fault}", file=sys.stderr)
-    return 1 if faults else 0
+    return faulty(broken(result))
 
 
 if __name__ == "__main__":

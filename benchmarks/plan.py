@@ -11,8 +11,6 @@ Writes benchmarks/results/plan.json and exits with 1, naming the figure, when a 
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -23,9 +21,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.local_run import ROOT, spread
+from benchmarks.record import FOLDER, ROOT, faulty, record, spread
 
-RESULTS = Path(__file__).parent / "results" / "plan.json"
+RESULTS = FOLDER / "plan.json"
 PROMISES = {"plan_seconds": 10.0, "own_seconds": 0.5, "again_own_seconds": 0.5}  # at most
 
 
@@ -90,27 +88,14 @@ def main() -> int:
     runs = parser.parse_args().runs
     if runs < 1:
         parser.error(f"--runs is {runs}; it must be at least 1")
-    commit = ["git", "rev-parse", "HEAD"]
-    result = {
-        "machine": {
-            "cpu_count": os.cpu_count(),
-            "platform": platform.platform(),
-            "python": platform.python_version(),
-        },
-        "commit": subprocess.run(commit, cwd=ROOT, capture_output=True, text=True).stdout.strip(),
-        "figures": {key: spread(values) for key, values in measure(runs).items()},
-    }
-    RESULTS.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n")
+    result = record(RESULTS, {key: spread(values) for key, values in measure(runs).items()})
     table = Table("figure", "median", "promised", "min", "max", "runs")
     for key, value in result["figures"].items():
         promised = f"at most {PROMISES[key]:g}" if key in PROMISES else ""
         median, low, high = (f"{value[column]:.3f}" for column in ("median", "min", "max"))
         table.add_row(key, median, promised, low, high, str(value["runs"]))
     Console().print(table)
-    faults = broken(result)
-    for fault in faults:
-        print(f"promise broken: {fault}", file=sys.stderr)
-    return 1 if faults else 0
+    return faulty(broken(result))
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import csv
 import json
 import logging
 import os
-import platform
 import re
 import shutil
 import subprocess
@@ -23,10 +22,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.local_run import ROOT, command, spread
+from benchmarks.local_run import command
+from benchmarks.record import FOLDER, ROOT, record, spread
 from pipeline import image_engine, image_sources
 
-RESULTS = Path(__file__).parent / "results" / "runners.json"
+RESULTS = FOLDER / "runners.json"
 LOG = RESULTS.with_name("sdk_local_mode.log")
 SDK = ROOT / ".cache" / "sdk"
 VERSION = "sagemaker[local]==2.257.7"
@@ -149,19 +149,10 @@ def main() -> int:
     figures: dict[str, Any] = {
         key: spread(values) for key, values in measure(parser.parse_args().runs).items()
     }
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True
-    ).stdout.strip()
-    machine = {
-        "cpu_count": os.cpu_count(),
-        "platform": platform.platform(),
-        "python": platform.python_version(),
-    }
     sizes = {target: image_engine.size(image_sources.local(target)) for target in image_sources.TARGETS}
     dockerfile = (ROOT / image_sources.DOCKERFILE).read_text()
     sizes["base"] = image_engine.size(re.findall(r"^ARG BASE=(\S+)", dockerfile, re.MULTILINE)[0])
-    result = {"machine": machine, "commit": commit, "figures": figures, "image_bytes": sizes}
-    RESULTS.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n")
+    record(RESULTS, figures, image_bytes=sizes)
     for name, value in sorted(figures.items()):
         print(f"{name:32} {value['median']:8.2f}  ({value['min']:.2f} to {value['max']:.2f})")
     return 0

@@ -12,7 +12,6 @@ other figures as they are.
 import argparse
 import json
 import os
-import platform
 import signal
 import socket
 import subprocess
@@ -28,10 +27,10 @@ from typing import Any
 import httpx
 import psutil
 
-from benchmarks.local_run import ROOT
+from benchmarks.record import FOLDER, ROOT, faulty, record
 from pipeline.sessions import state_folder
 
-RESULTS = Path(__file__).parent / "results" / "serving.json"
+RESULTS = FOLDER / "serving.json"
 PROMISES = {
     "single_p50_ms": ("at most", 8.0),
     "single_p99_ms": ("at most", 40.0),
@@ -185,22 +184,10 @@ def main() -> int:
                 **{key: kept[key] for key in kept if key.startswith("memory")},
                 **measure(Path(folder)),
             }
-    commit = subprocess.run(
-        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True
-    ).stdout.strip()
-    machine = {
-        "cpu_count": os.cpu_count(),
-        "platform": platform.platform(),
-        "python": platform.python_version(),
-    }
-    result = {"machine": machine, "commit": commit, "figures": figures}
-    RESULTS.write_text(json.dumps(result, indent=2, sort_keys=True) + "\n")
+    record(RESULTS, figures)
     for name, value in sorted(figures.items()):
         print(f"{name:34} {value:12.2f}  {' '.join(map(str, PROMISES.get(name, ())))}")
-    faults = broken(figures)
-    for fault in faults:
-        print(f"promise broken: {fault}", file=sys.stderr)
-    return 1 if faults else 0
+    return faulty(broken(figures))
 
 
 if __name__ == "__main__":
