@@ -29,6 +29,7 @@ lint: install
 bench: install
 	$(PY) -m benchmarks.local_run
 	$(PY) -m benchmarks.plan
+	$(PY) -m benchmarks.serving
 
 stack: .cache/stack.yaml
 	@echo "$<: infra/roles.yaml with steps/deploy.py in it, for: aws cloudformation deploy"

@@ -5,9 +5,10 @@ import json
 
 import pytest
 
-from benchmarks import plan
+from benchmarks import plan, serving
 from benchmarks.local_run import PROMISES, RESULTS, broken
 
+SERVED = json.loads(serving.RESULTS.read_text())["figures"]
 PLANNED = json.loads(plan.RESULTS.read_text())
 KEPT = json.loads(RESULTS.read_text())
 
@@ -41,3 +42,16 @@ def test_a_plan_that_takes_too_long_is_named(figure):
     result = copy.deepcopy(PLANNED)
     result["figures"][figure]["median"] = plan.PROMISES[figure] * 1.01
     assert [line.partition(" ")[0] for line in plan.broken(result)] == [figure]
+
+
+def test_the_server_kept_every_promise_and_its_memory_was_watched_for_half_an_hour():
+    assert serving.PROMISES.keys() <= SERVED.keys()
+    assert serving.broken(SERVED) == []
+    assert SERVED["memory_minutes"] >= 30 and SERVED["memory_errors"] == 0
+
+
+@pytest.mark.parametrize("figure", serving.PROMISES)
+def test_a_figure_of_the_server_beyond_its_limit_is_named(figure):
+    bound, limit = serving.PROMISES[figure]
+    beyond = limit + 1 if bound == "at most" else limit - 1
+    assert [line.partition(" ")[0] for line in serving.broken({**SERVED, figure: beyond})] == [figure]
