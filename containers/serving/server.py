@@ -74,36 +74,36 @@ def cores() -> int:
     return found
 
 
+def number(environment: Mapping[str, str], name: str, default: float, least: float) -> float:
+    """The value of a variable. Raises ValueError for one that is no number, or too small."""
+    try:
+        value = float(environment.get(name, default))
+    except ValueError:
+        value = float("nan")
+    if not value >= least:
+        raise ValueError(f"{name} is {environment[name]!r}; it has to be a number, {least:g} at least")
+    return value
+
+
 def limits(environment: Mapping[str, str]) -> Limits:
-    """Raises ValueError for a variable that is not the number it has to be."""
-
-    def number(name: str, default: float, least: float) -> float:
-        try:
-            value = float(environment.get(name, default))
-        except ValueError:
-            value = least - 1
-        if value < least:
-            raise ValueError(f"{name} is {environment[name]!r}; it has to be a number, {least:g} at least")
-        return value
-
     # An endpoint that is a second behind is overloaded. A batch transform never is: it is sent as many
     # requests at once as SageMaker was told to, of 100 MB together at most.
     most_mb = 100 if environment.get("SAGEMAKER_BATCH") == "true" else 4
     return Limits(
-        threads=int(number("SERVING_THREADS", cores(), 1)),
-        batch=int(number("SERVING_BATCH_SIZE", 32, 1)),
-        wait=number("SERVING_BATCH_WAIT_MS", 0, 0) / 1000,
-        queue=int(number("SERVING_QUEUE", 256, 1)),
-        queue_bytes=int(number("SERVING_QUEUE_MB", most_mb, 1)) * MEGABYTE,
-        patience=number("SERVING_TIMEOUT_SECONDS", 60, 0.1),  # as long as SageMaker waits for an answer
+        threads=int(number(environment, "SERVING_THREADS", cores(), 1)),
+        batch=int(number(environment, "SERVING_BATCH_SIZE", 32, 1)),
+        wait=number(environment, "SERVING_BATCH_WAIT_MS", 0, 0) / 1000,
+        queue=int(number(environment, "SERVING_QUEUE", 256, 1)),
+        queue_bytes=int(number(environment, "SERVING_QUEUE_MB", most_mb, 1) * MEGABYTE),
+        patience=number(environment, "SERVING_TIMEOUT_SECONDS", 60, 0.1),  # as long as SageMaker waits
     )
 
 
 def service(environment: Mapping[str, str]) -> Service:
-    found = limits(environment)
+    found, slowest = limits(environment), number(environment, "SERVING_BODY_SECONDS", 20, 0.1)
     # A batch transform sets the payload; 0 there means that it sends files of any size.
-    payload_mb = int(environment.get("SAGEMAKER_MAX_PAYLOAD_IN_MB", "6")) or 100
-    return Service(program.load(environment), found, payload_mb, slowest=20)
+    payload_mb = int(number(environment, "SAGEMAKER_MAX_PAYLOAD_IN_MB", 6, 0)) or 100
+    return Service(program.load(environment), found, payload_mb, slowest)
 
 
 def main() -> int:

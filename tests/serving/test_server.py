@@ -1,6 +1,5 @@
 """The model server as SageMaker runs it: a process, asked over TCP and over a Unix socket."""
 
-import contextlib
 import json
 import os
 import shutil
@@ -11,83 +10,19 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path
 
 import httpx
 import pytest
+from server_process import SECRET, Server, ask, serve
 
-import small_model
 from containers.serving.server import bind
-
-ROOT = Path(__file__).parent.parent.parent
-SECRET = "a film about marzipan locomotives"
-
-
-@dataclass
-class Server:
-    process: subprocess.Popen[str]
-    client: httpx.Client
-    log: Path
-
-
-@contextlib.contextmanager
-def serve(model: Path, folder: Path, transport: str, **variables: str) -> Iterator[Server]:
-    """A running model server; its output goes to folder/log.txt."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    place = {"SAGEMAKER_BIND_TO_HOST": "127.0.0.1", "SAGEMAKER_BIND_TO_PORT": str(port)}
-    if transport == "unix":
-        place = {"SERVING_SOCKET": str(folder / "socket")}
-    log = folder / "log.txt"
-    with log.open("w") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "containers.serving"],
-            cwd=ROOT,
-            env={**os.environ, "SM_MODEL_DIR": str(model), **place, **variables},
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-    family, address = socket.AF_INET, ("127.0.0.1", port)
-    if transport == "unix":
-        family, address = socket.AF_UNIX, place["SERVING_SOCKET"]
-    try:
-        deadline = time.monotonic() + 60
-        while not listens(family, address):
-            assert process.poll() is None and time.monotonic() < deadline, log.read_text()
-            time.sleep(0.05)
-        connection = httpx.HTTPTransport(uds=place.get("SERVING_SOCKET"))
-        with httpx.Client(transport=connection, base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
-            assert client.get("/ping").status_code == 200, "it listens, so it has loaded"
-            yield Server(process, client, log)
-    finally:
-        process.kill()
-        process.wait()
-
-
-def listens(family: socket.AddressFamily, address: str | tuple[str, int]) -> bool:
-    with socket.socket(family) as probe:
-        return probe.connect_ex(address) == 0
-
-
-@pytest.fixture(scope="module")
-def model(small_reviews, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("trained")
-    small_model.train(small_model.prepare(small_reviews, folder / "data-in"), folder, "--epochs", "1")
-    return folder / "model"
+from shared import ROOT
 
 
 @pytest.fixture(scope="module", params=["tcp", "unix"])
 def server(request, model, tmp_path_factory) -> Iterator[Server]:
     with serve(model, tmp_path_factory.mktemp("server"), request.param) as running:
         yield running
-
-
-def ask(
-    server: Server, body: str | bytes, content_type: str = "text/plain", **headers: str
-) -> httpx.Response:
-    return server.client.post("/invocations", content=body, headers={"content-type": content_type, **headers})
 
 
 def test_ping(server):
@@ -195,28 +130,6 @@ def test_requests_at_once_are_all_answered_and_agree(server):
     for thread in threads:
         thread.join()
     assert found == [alone] * 16
-
-
-SLOW_PROGRAM = """
-import time
-CONTENT_TYPES, ACCEPTS = ("text/plain",), ("application/json",)
-def model_fn(folder): return {"broken": False}
-def input_fn(body, content_type): return body.decode()
-def output_fn(prediction, accept): return prediction, accept
-def predict_fn(text, model):
-    if text == "slow": time.sleep(1.5)
-    if text == "break": model["broken"] = True
-    if text == "mend": model["broken"] = False
-    if model["broken"] or text.startswith("fail"): raise RuntimeError(f"no answer for {text}")
-    return '"done"'
-"""
-
-
-@pytest.fixture
-def program(tmp_path) -> Path:
-    (tmp_path / "model" / "code").mkdir(parents=True)
-    (tmp_path / "model" / "code" / "inference.py").write_text(SLOW_PROGRAM)
-    return tmp_path / "model"
 
 
 def test_sigterm_lets_a_request_in_flight_finish(program, tmp_path):

@@ -1,0 +1,101 @@
+"""SIGTERM under load: nothing that a client has sent is lost."""
+
+import asyncio
+import contextlib
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import httpx
+import pytest
+from server_process import serve
+
+from shared import ROOT, imdb_rows
+
+CLIENTS = 32
+
+
+class Client:
+    """Asks again and again on one connection, until the server closes it."""
+
+    def __init__(self, texts: list[str]) -> None:
+        self.answers = 0
+        self.end = "none"
+        head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
+        bodies = [text.encode() for text in texts]
+        self._requests = [head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body) for body in bodies]
+
+    async def run(self, path: str) -> None:
+        reader, writer = await asyncio.open_unix_connection(path)
+        with contextlib.closing(writer):
+            await self._ask(reader, writer)
+
+    async def _ask(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            writer.write(self._requests[self.answers % len(self._requests)])
+            try:
+                head = await reader.readuntil(b"\r\n\r\n")
+                length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+                await reader.readexactly(length)
+            except (OSError, asyncio.IncompleteReadError) as error:
+                self.end = f"lost: {type(error).__name__}"
+                return
+            self.answers += 1
+            if not head.startswith(b"HTTP/1.1 200"):
+                self.end = head.decode()
+                return
+            if b"connection: close" in head.lower():
+                self.end = "closed with an answer"
+                return
+
+
+@pytest.mark.parametrize("after", [0.3, 0.7, 1.1])
+def test_every_request_that_was_sent_is_answered(model, tmp_path, after):
+    texts = [row["text"] for row in imdb_rows(200)]
+    clients = [Client(texts[number:] + texts[:number]) for number in range(CLIENTS)]
+
+    async def load(process):
+        tasks = [asyncio.create_task(client.run(str(tmp_path / "socket"))) for client in clients]
+        await asyncio.sleep(after)
+        process.send_signal(signal.SIGTERM)
+        await asyncio.wait_for(asyncio.gather(*tasks), 60)
+
+    with serve(model, tmp_path, "unix") as server:
+        asyncio.run(load(server.process))
+        assert server.process.wait(30) == 0
+        events = [json.loads(line)["event"] for line in server.log.read_text().splitlines()]
+    assert {client.end for client in clients} == {"closed with an answer"}
+    assert min(client.answers for client in clients) > 1
+    assert events == ["started", "stopping", "stopped"]
+
+
+def test_connections_that_are_idle_do_not_hold_it_up_and_new_ones_are_not_taken(model, tmp_path):
+    with serve(model, tmp_path, "tcp") as server:
+        assert server.client.get("/ping").status_code == 200  # and stays connected
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(10) == 0
+        with pytest.raises(httpx.ConnectError):
+            server.client.get("/ping")
+
+
+def test_while_the_model_loads_it_ends_at_once(program, tmp_path):
+    (program / "code" / "inference.py").write_text("import time\ntime.sleep(60)\n")
+    command = [sys.executable, "-m", "containers.serving"]
+    variables = {"SM_MODEL_DIR": str(program), "SERVING_SOCKET": str(tmp_path / "socket"), "PATH": ""}
+    log = tmp_path / "log.txt"
+    with log.open("w") as output:
+        process = subprocess.Popen(command, cwd=ROOT, env=variables, stderr=output)
+    try:
+        deadline = time.monotonic() + 30
+        while not (tmp_path / "socket").exists():
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        time.sleep(0.3)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(10) == 0
+        assert log.read_text() == ""
+    finally:
+        process.kill()
+        process.wait()
