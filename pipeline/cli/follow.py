@@ -1,7 +1,8 @@
 """From a started execution to the exit code: show it running, hear Ctrl-C, say what came of it.
 
-On AWS an execution goes on when nobody watches it, so there Ctrl-C asks before it stops anything, and a
-timeout stops nothing. On this machine it ends with the process, and both stop it in good order.
+An execution on AWS, or of another process, goes on when nobody watches it: there Ctrl-C asks before it
+stops anything, and a timeout stops nothing. One that this process runs ends with it, and both stop it in good
+order.
 """
 
 import sys
@@ -30,17 +31,20 @@ def follow(
     timeout: float,
     done: Iterable[str] = (),
     summary: Path | None = None,
+    started: bool = True,
 ) -> int:
     """0 when the execution succeeded, else 1.
 
     With `as_json` stdout gets one JSON object and nothing else. `done`: the steps that succeeded before a
-    retry. Raises WaitTimeout when an execution that was told to stop goes on.
+    retry. `started`: by this process, with which a local execution ends. Raises WaitTimeout when an execution
+    that was told to stop goes on.
     """
     progress: TextIO = sys.stderr if as_json else sys.stdout
     shown = view(progress, outcome.definition_of(clients.sagemaker, arn), clients.places)
     if link := clients.places.execution(arn):
         print(link, file=progress, flush=True)
-    _watch(clients, arn, settings, shown, Watch(clients, arn, done), timeout)
+    goes_on = clients.outlives or not started
+    _watch(clients, arn, settings, shown, Watch(clients, arn, done), timeout, goes_on)
     result = outcome.of(clients, arn)
     if as_json:
         print(result.as_json())
@@ -53,20 +57,23 @@ def follow(
     return 0 if result.status == "Succeeded" else 1
 
 
-def show(result: outcome.Outcome, settings: Settings, stream: TextIO) -> None:
-    for line in ("", *report.steps(result), "", *report.lines(result, settings.environment)):
+def show(result: outcome.Outcome, settings: Settings, stream: TextIO, *, with_details: bool = True) -> None:
+    """with_details: name the command that shows an execution, for those who have not just typed it."""
+    for line in ("", *report.steps(result), "", *report.lines(result, settings.environment, with_details)):
         print(line, file=stream)
 
 
-def _watch(clients: Clients, arn: str, settings: Settings, shown: View, watch: Watch, timeout: float) -> None:
-    """Show the execution until it has ended, or goes on alone."""
+def _watch(
+    clients: Clients, arn: str, settings: Settings, shown: View, watch: Watch, timeout: float, goes_on: bool
+) -> None:
+    """Show the execution until it has ended. `goes_on`: also when nobody watches it."""
     from botocore.exceptions import BotoCoreError, ClientError
 
     try:
         _show_events(shown, watch, settings.poll_seconds, timeout)
     except (KeyboardInterrupt, WaitTimeout) as error:
         late = f"not done after {timeout:g} s (--timeout): " if isinstance(error, WaitTimeout) else ""
-        if clients.outlives and (late or not _asked_to_stop()):
+        if goes_on and (late or not _asked_to_stop()):
             _say_that_it_goes_on(late, arn, settings)
             return
         print(f"{late}stopping …", file=sys.stderr, flush=True)
@@ -74,7 +81,7 @@ def _watch(clients: Clients, arn: str, settings: Settings, shown: View, watch: W
             control.stop(clients.sagemaker, arn)
         _show_events(shown, watch, settings.poll_seconds, STOP_SECONDS)
     except (BotoCoreError, ClientError):  # such as credentials that expired meanwhile
-        if clients.outlives:
+        if goes_on:
             _say_that_it_goes_on("", arn, settings)
         raise
 

@@ -77,7 +77,7 @@ def perform(request: Request) -> int:
             )
         to_start = _start(clients, request, sources) if request.start else None
         if planned and request.plan:
-            _show(planned, request.as_json and not acts, told if acts else sys.stdout)
+            _show(planned, request.as_json, sys.stdout)
         if planned and request.upsert:
             _upsert(clients, planned, request, told)
         if not to_start:

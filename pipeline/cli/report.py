@@ -14,11 +14,17 @@ from pipeline.outcome import NOT_RUN, WAITING, Outcome, StepOutcome
 _PLAIN = re.compile(r"[\w,.()?* ]+ [\w,.()?* ]+")  # words that double quotes keep as they are
 
 
-def lines(outcome: Outcome, environment: str) -> Iterator[str]:
+def lines(outcome: Outcome, environment: str, with_details: bool = True) -> Iterator[str]:
     for name, value in facts(outcome):
         yield f"{name:<10}  {value}"
-    yield ""
-    yield from _next(outcome, environment)
+    details = [f"  {command(environment, 'runs', 'show', outcome.execution)}"] if with_details else []
+    commands = list(_next(outcome, environment))
+    gated = outcome.accuracy is not None and outcome.accuracy < (outcome.threshold or 0)
+    typed = [*details, *commands] if gated else [*commands, *details]  # first look, then lower a threshold
+    if outcome.status not in ENDED:
+        typed = commands
+    if typed:
+        yield from ("", "next:", *typed)
 
 
 def facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
@@ -79,7 +85,6 @@ def _next(outcome: Outcome, environment: str) -> Iterator[str]:
         return f"  {command(environment, *words)}" + (f"   # {comment}" if comment else "")
 
     execution, deployment = outcome.execution, (outcome.deployment or {}).get("status")
-    yield "next:"
     if outcome.status not in ENDED:
         yield line("runs", "wait", execution)
         yield line("stop", execution)
@@ -91,10 +96,11 @@ def _next(outcome: Outcome, environment: str) -> Iterator[str]:
         yield _again(outcome, environment, "ApprovalStatus", "Approved") + "   # deploys the version"
     elif outcome.accuracy is not None and outcome.accuracy < (outcome.threshold or 0):
         reached = f"{math.floor(outcome.accuracy * 100) / 100:g}"
-        yield _again(outcome, environment, "AccuracyThreshold", reached)
+        yield _again(outcome, environment, "AccuracyThreshold", reached) + "   # deploys it all the same"
     elif outcome.status != "Succeeded" and not _refused(outcome):
         yield line("retry", execution, comment="what succeeded does not run again")
-    yield line("runs", "show", execution)
+        if failed := [step.name for step in outcome.steps if step.status == "Failed"]:
+            yield _from(outcome, environment, failed[0]) + "   # the same with the code as it is now"
 
 
 def command(environment: str, *words: str) -> str:
@@ -109,6 +115,11 @@ def _again(outcome: Outcome, environment: str, name: str, value: str) -> str:
     where = ["--local"] if environment == "local" else ["--env", environment, "--start", "--wait"]
     settings = [word for key, text in values.items() for word in ("--set", f"{key}={text}")]
     return f"  {_python()} -m pipeline.run {_quoted(*where, *settings)}"
+
+
+def _from(outcome: Outcome, environment: str, step: str) -> str:
+    where = ["--local"] if environment == "local" else ["--env", environment, "--upsert", "--start", "--wait"]
+    return f"  {_python()} -m pipeline.run {_quoted(*where, '--from', step, '--source', outcome.execution)}"
 
 
 def _quoted(*words: str) -> str:

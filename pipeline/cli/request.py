@@ -42,6 +42,8 @@ class Request:
                 f"say what to do in {self.environment}: --plan, --upsert, --start or --wait; "
                 "or --local, which does it all on this machine"
             )
+        if self.plan and (self.upsert or self.start):
+            raise UsageError("--plan shows and changes nothing; give it alone, then the rest without it")
         for option, text in (
             ("--from", self.first),
             ("--source", self.source),

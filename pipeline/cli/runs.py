@@ -57,7 +57,7 @@ def show(environment: str, flags: Mapping[str, Any], execution: str, as_json: bo
     if as_json:
         print(result.as_json())
     else:
-        follow.show(result, config, sys.stdout)
+        follow.show(result, config, sys.stdout, with_details=False)
 
 
 def wait(
@@ -72,7 +72,7 @@ def wait(
     with _connected(environment, flags) as (clients, config):
         arn = _arn(clients, config, execution)
         control.describe(clients.sagemaker, arn)
-        return follow.follow(clients, arn, config, as_json, timeout, summary=summary_file)
+        return follow.follow(clients, arn, config, as_json, timeout, summary=summary_file, started=False)
 
 
 def retry(

@@ -172,6 +172,17 @@ def test_what_is_not_done_in_time_goes_on_where_it_can(capsys: pytest.CaptureFix
     assert WAIT in errors
 
 
+def test_what_another_process_runs_is_not_stopped_by_who_watches_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    scene = endless(outlives=False)
+    settings = settings_of("local").model_copy(update={"poll_seconds": 0.01})
+    code = follow(scene.clients, ARN, settings, as_json=False, timeout=0.05, started=False)
+    errors = capsys.readouterr().err
+    assert (code, scene.called("StopPipelineExecution")) == (1, 0)
+    assert "not done after 0.05 s (--timeout): execution abcdefghijkl goes on" in errors
+
+
 @pytest.mark.parametrize("outlives", [True, False])
 def test_losing_sight_of_an_execution_says_whether_it_goes_on(
     outlives: bool, capsys: pytest.CaptureFixture[str]

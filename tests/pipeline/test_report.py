@@ -104,7 +104,7 @@ def test_of_a_run_that_goes_on_the_time_so_far_what_waits_and_how_to_wait_for_it
 
 
 @pytest.mark.parametrize(("where", "options"), [("local", "--local"), ("prod", "--env prod --start --wait")])
-def test_the_first_hint_after_the_gate_is_the_same_run_with_a_threshold_that_it_passes(
+def test_the_last_hint_after_the_gate_is_the_same_run_with_a_threshold_that_it_passes(
     tmp_path: Path, where: str, options: str
 ) -> None:
     message = "test accuracy 0.9 is below the threshold 0.95"
@@ -112,7 +112,10 @@ def test_the_first_hint_after_the_gate_is_the_same_run_with_a_threshold_that_it_
     shown = text(tmp_path, "Failed", steps, where, reason=f"Step TooLow: {message}", threshold="0.95")
     assert shown.count(message) == 1
     assert "TooLow    Failed, 2.0 s\n" in shown
-    assert commands(shown)[0] == f"pipeline.run {options} --set AccuracyThreshold=0.9 --set Epochs=3"
+    first, second = commands(shown)
+    assert first.startswith("pipeline runs show abcdefghijkl")
+    again = f"pipeline.run {options} --set AccuracyThreshold=0.9 --set Epochs=3"
+    assert second == f"{again}   # deploys it all the same"
     assert "retry" not in shown
 
 
@@ -124,7 +127,18 @@ def test_what_did_not_succeed_is_resumed_by_retry(tmp_path: Path, status: str) -
     assert commands(shown)[0] == (
         "pipeline retry abcdefghijkl --env dev   # what succeeded does not run again"
     )
+    assert commands(shown)[1] == (
+        "pipeline.run --env dev --upsert --start --wait --from Evaluate --source abcdefghijkl"
+        "   # the same with the code as it is now"
+    )
     assert "accuracy" not in shown
+
+
+def test_who_looks_at_a_run_is_not_told_how_to_look_at_it(tmp_path: Path) -> None:
+    result = outcome.of(execution(tmp_path, "Succeeded", [EVALUATED]), ARN)
+    assert "runs show" in "\n".join(report.lines(result, "local"))
+    shown = "\n".join(report.lines(result, "local", with_details=False))
+    assert "runs show" not in shown and "next:" not in shown
 
 
 def test_a_request_that_was_refused_is_not_to_be_retried(tmp_path: Path) -> None:
