@@ -129,7 +129,10 @@ class Account:
     def furnish(self, environment: str = "dev") -> settings.Settings:
         """What infra/roles.yaml and a push of the images leave in an account."""
         config = settings.load(environment, variables=VARIABLES)
-        self.client("s3").create_bucket(Bucket=config.bucket)
+        s3 = self.client("s3")
+        s3.create_bucket(Bucket=config.bucket)
+        s3.create_bucket(Bucket="reviews-of-mine")
+        s3.put_object(Bucket="reviews-of-mine", Key="folder/reviews.csv", Body=b"review,sentiment")
         iam, ecr = self.client("iam"), self.client("ecr")
         for arn in (config.pipeline_role, config.job_role, config.endpoint_role, config.schedule_role):
             iam.create_role(

@@ -226,3 +226,21 @@ def test_a_conflict_in_the_middle_of_an_upsert(account, home):
     account.forget()
     assert command(account.variables(home), *EVERYTHING).returncode == 0
     assert account.writes() == ["CreatePipeline", "StartPipelineExecution"]
+
+
+def test_reviews_that_are_not_there(account, home):
+    missing = ["--data", "s3://reviews-of-mine/foldr"]
+    refused(
+        account, home, 2, "there is nothing at s3://reviews-of-mine/foldr", arguments=["--plan", *missing]
+    )
+    again = ["--start", "--set", "InputData=s3://reviews-of-mine/x"]
+    refused(account, home, 2, "there is nothing at s3://reviews-of-mine/x", arguments=["--upsert", *again])
+
+
+def test_reviews_that_only_a_job_may_see_are_no_mistake(account, home):
+    def denied(request):
+        return Response("<Error><Code>AccessDenied</Code></Error>", 403, content_type="application/xml")
+
+    account.faults["GET /reviews-of-mine"] = denied
+    done = command(account.variables(home), "--plan", *DATA)
+    assert done.returncode == 0, done.stderr

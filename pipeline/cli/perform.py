@@ -30,7 +30,7 @@ from pipeline import (
 from pipeline.cli import plan_text, summary
 from pipeline.cli.follow import follow
 from pipeline.cli.progress import uploading
-from pipeline.cli.report import command
+from pipeline.cli.report import command, run
 from pipeline.cli.request import Request
 from pipeline.code_bundle import Bundle
 from pipeline.dag import Definition
@@ -70,6 +70,7 @@ def perform(request: Request) -> int:
         if request.start and not request.wait and not clients.outlives:
             raise UsageError("an execution on this machine ends with the command that started it; add --wait")
         _refuse(clients.preflight(config), UsageError, f"this would fail in account {config.account}")
+        _look_up(clients, request, sources.values)
         planned = None
         if request.plan or request.upsert:
             planned = plan.make(
@@ -81,6 +82,9 @@ def perform(request: Request) -> int:
         if planned and request.upsert:
             _upsert(clients, planned, request, told)
         if not to_start:
+            if request.upsert and request.reviews:
+                options = ["--start", "--wait", "--data", str(sources.values["InputData"])]
+                print(f"start it on these reviews with: {run(config.environment, *options)}", file=told)
             return 0
         try:
             arn = start.execute(clients.sagemaker, to_start, config)
@@ -142,6 +146,24 @@ def _live(clients: Clients, config: Settings) -> str:
         raise NotFound(f"there is no pipeline {config.pipeline} yet; add --upsert, which makes it")
     live.check_ours(found, config)
     return found.text
+
+
+def _look_up(clients: Clients, request: Request, values: Mapping[str, Value]) -> None:
+    """The reviews in S3 that a person named: a job would find out minutes later that they are not there."""
+    from botocore.exceptions import ClientError
+
+    named = request.data or any(each.startswith("InputData=") for each in request.assignments)
+    if not named or request.reviews:
+        return
+    uri = str(values["InputData"])
+    try:
+        found = clients.storage.exists(uri)
+    except ClientError as error:
+        if error.response["Error"]["Code"] not in ("AccessDenied", "403"):
+            raise
+        return  # a job's role may see what this person may not
+    if not found:
+        raise NotFound(f"there is nothing at {uri}; see: aws s3 ls {uri}")
 
 
 def _upsert(clients: Clients, planned: Plan, request: Request, told: TextIO) -> None:

@@ -109,17 +109,25 @@ def command(environment: str, *words: str) -> str:
     return f"{_python()} -m pipeline {_quoted(*words, *where)}"
 
 
+def run(environment: str, *options: str) -> str:
+    """ "python -m pipeline.run --env dev --start": what to type."""
+    where = ["--local"] if environment == "local" else ["--env", environment]
+    return f"{_python()} -m pipeline.run {_quoted(*where, *options)}"
+
+
 def _again(outcome: Outcome, environment: str, name: str, value: str) -> str:
     """The same run, but for one parameter: all that it has in common is cached."""
     values = {name: value, **{key: text for key, text in outcome.parameters.items() if key != name}}
-    where = ["--local"] if environment == "local" else ["--env", environment, "--start", "--wait"]
-    settings = [word for key, text in values.items() for word in ("--set", f"{key}={text}")]
-    return f"  {_python()} -m pipeline.run {_quoted(*where, *settings)}"
+    options = [] if environment == "local" else ["--start", "--wait"]
+    for key, text in values.items():
+        options += ["--set", f"{key}={text}"]
+    return f"  {run(environment, *options)}"
 
 
 def _from(outcome: Outcome, environment: str, step: str) -> str:
-    where = ["--local"] if environment == "local" else ["--env", environment, "--upsert", "--start", "--wait"]
-    return f"  {_python()} -m pipeline.run {_quoted(*where, '--from', step, '--source', outcome.execution)}"
+    """The run from a step on, with the sources as they are."""
+    go = [] if environment == "local" else ["--upsert", "--start", "--wait"]
+    return f"  {run(environment, *go, '--from', step, '--source', outcome.execution)}"
 
 
 def _quoted(*words: str) -> str:

@@ -20,7 +20,7 @@ CI = {
     "GITHUB_REPOSITORY": "someone/sentiment",
     "GITHUB_RUN_ID": "4711",
 }
-DATA = "s3://sentiment-dev-123456789012/reviews"  # nothing to upload but code
+DATA = "s3://reviews-of-mine/folder"  # nothing to upload but code
 
 
 @pytest.fixture(scope="module")
