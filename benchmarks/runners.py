@@ -24,7 +24,7 @@ from typing import Any
 
 from benchmarks.local_run import command
 from benchmarks.record import FOLDER, ROOT, record, spread
-from pipeline import image_engine, image_sources
+from pipeline import docker, image_engine, image_sources
 
 RESULTS = FOLDER / "runners.json"
 LOG = RESULTS.with_name("sdk_local_mode.log")
@@ -102,6 +102,8 @@ def of_the_sdk(python: Path, data: Path, folder: Path) -> dict[str, float]:
             capture_output=True,
             text=True,
         )
+    left = docker.run("ps", "--all", "--quiet", "--filter", "name=-algo-1-").split()  # which the SDK keeps
+    docker.run("container", "rm", "--force", *left)
     lines = done.stdout.splitlines()
     steps = json.loads(lines[-1])["steps"] if done.returncode == 0 else {}
     if [step["status"] for step in steps.values()] != ["Succeeded"] * len(STEPS):

@@ -223,7 +223,7 @@ def test_retries_wait_longer_each_time_and_end(policy, delays):
 def test_a_cached_result_expires(home, tmp_path):
     now = [1_000_000.0]
     store, storage = Store(home, clock=lambda: now[0]), FolderStorage(tmp_path / "s3")
-    cache = Cache(store, storage, lambda model: {})
+    cache = Cache(store, storage, lambda model: {}, lambda image: None)
     step = Step("A", "Processing", {"CacheConfig": {"Enabled": True, "ExpireAfter": "PT1H"}}, None)
     request = {"AppSpecification": {"ImageUri": "image"}}
     first = cache.look("p", step, request)
@@ -239,7 +239,7 @@ def test_a_cached_result_expires(home, tmp_path):
 
 def test_a_miss_is_told_in_a_persons_words(home, tmp_path):
     store, storage = Store(home), FolderStorage(tmp_path / "s3")
-    cache = Cache(store, storage, lambda model: {})
+    cache = Cache(store, storage, lambda model: {}, lambda image: None)
     step = Step("A", "Processing", {"CacheConfig": {"Enabled": True}}, None)
 
     def look(seed, text):

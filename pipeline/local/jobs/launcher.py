@@ -104,11 +104,14 @@ def start(spec: dict[str, Any]) -> int:
         os._exit(126)  # never back into the launcher's own code
 
 
-def obey(job: int) -> None:
+def obey(job: int, spec: dict[str, Any]) -> None:
     """Follow the runner's word until it has no more."""
     while os.read(0, 1):
         os.kill(job, signal.SIGTERM)
-    kill_all(job)
+    if "remove" in spec:
+        call(spec, "remove")  # the engine's command then ends too, once it has passed on all output
+    else:
+        kill_all(job)
 
 
 def kill_all(job: int) -> None:
@@ -121,15 +124,12 @@ def kill_all(job: int) -> None:
         pass
 
 
-def finish(spec: dict[str, Any]) -> None:
-    """Say what the report says, if anything, and remove what the job was."""
+def call(spec: dict[str, Any], command: str) -> bytes:
+    """What one of the description's own commands says."""
     import subprocess
 
-    environment = spec["environment"]
-    report = subprocess.run(spec["report"], capture_output=True, env=environment, check=False).stdout.strip()
-    if report:
-        os.write(1, report + b"\n")
-    subprocess.run(spec["remove"], capture_output=True, env=environment, check=False)
+    done = subprocess.run(spec[command], capture_output=True, env=spec["environment"], check=False)
+    return done.stdout.strip()
 
 
 def read_spec() -> Any:
@@ -149,14 +149,16 @@ def main() -> int:
             if not spec["network"]:
                 raise_loopback()
         job = start(spec)
-        threading.Thread(target=obey, args=(job,), daemon=True).start()
+        threading.Thread(target=obey, args=(job, spec), daemon=True).start()
         while True:
             ended, status = os.wait()  # process 1 also gets the orphans
             if ended == job:
                 break
         kill_all(job)
         if "remove" in spec:
-            finish(spec)
+            if report := call(spec, "report"):
+                os.write(1, report + b"\n")
+            call(spec, "remove")
     except OSError as error:
         print(f"cannot prepare the job: {error}", file=sys.stderr)
         return 125
