@@ -56,8 +56,9 @@ SERVING_ROWS = {  # figure of serving.json: how the README says it, and its form
     "recovery_seconds": ("from the end of the overload to an answer as quick as ever", "{:.2f} s"),
     "memory_minutes": ("steady load of 400 reviews a second for", "{:.0f} min"),
     "memory_requests": ("reviews in that time", "{:,.0f}"),
+    "memory_refused": ("refusals meanwhile", "{:,.0f}"),
     "memory_mb": ("memory of the server at its end", "{:.0f} MB"),
-    "memory_growth_mb": ("of that, growth since its first minute", "{:.1f} MB"),
+    "memory_growth_mb": ("growth of the memory in that time", "{:.1f} MB"),
 }
 RUNNERS = {"process": "as a process", "container": "as a container", "sdk": "SDK's local mode"}
 IMAGES = {  # what for

@@ -43,7 +43,7 @@ PROMISES = {
 BATCH = 50  # reviews of a request of the overload, so that ten times the load can be made at all
 OVERLOAD = 12  # times what it can serve is sent; somewhat less arrives
 STEADY = 400  # requests a second of the long run
-SETTLING = 60  # seconds after which its memory is first looked at
+SETTLING = 60  # seconds of overload before its memory is first looked at
 
 
 @contextmanager
@@ -131,17 +131,17 @@ def measure(model: Path) -> dict[str, float]:
 
 
 def memory(model: Path, minutes: float) -> dict[str, float]:
-    """The server's memory under a steady load: once it has settled, and at the end."""
+    """The server's memory under a steady load: once it has had its most to do, and at the end."""
     with server(model) as (port, process):
-        rate = ("--rate", str(STEADY))
-        load(port, SETTLING, *rate)
+        load(port, SETTLING, "--clients", "512")  # twice what fits into the queue
         before = process.memory_info().rss
-        result = load(port, minutes * 60 - SETTLING, *rate)
+        result = load(port, minutes * 60, "--rate", str(STEADY))
         after = process.memory_info().rss
     return {
         "memory_minutes": minutes,
         "memory_requests": result["statuses"].get("200", 0),
-        "memory_errors": besides(result, "200"),
+        "memory_refused": result["statuses"].get("503", 0),
+        "memory_errors": besides(result, "200", "503"),
         "memory_mb": after / 1e6,
         "memory_growth_mb": (after - before) / 1e6,
     }
