@@ -115,7 +115,7 @@ def make(
         calls.append(Call("DeleteTags", {"ResourceArn": found.arn, "TagKeys": remove}))
 
     # Of SageMaker's machines only: how long this one took says nothing of what those cost.
-    seconds = live.last_seconds(clients, settings.pipeline) if found and clients.outlives else {}
+    seconds, unknown = _last_seconds(clients, settings) if found and clients.outlives else ({}, "")
     return Plan(
         settings=settings,
         text=text,
@@ -128,9 +128,23 @@ def make(
         steps=inner.steps,
         reruns=reruns.between(old, new),
         price=prices.estimate(new, settings, seconds, values),
-        note=note,
+        note=" ".join(part for part in (note, unknown) if part),
         live=found,
     )
+
+
+def _last_seconds(clients: Any, settings: Settings) -> tuple[dict[str, float], str]:
+    """What each step took last, or why that is not known: a plan without it is better than none."""
+    from botocore.exceptions import ClientError
+
+    from pipeline import aws_errors
+
+    try:
+        return live.last_seconds(clients, settings.pipeline), ""
+    except ClientError as error:
+        if not aws_errors.is_denied(error):
+            raise
+        return {}, f"What a run like the last costs is not known: {error.operation_name} was refused."
 
 
 def against(

@@ -152,6 +152,8 @@ def _look_up(clients: Clients, request: Request, values: Mapping[str, Value]) ->
     """The reviews in S3 that a person named: a job would find out minutes later that they are not there."""
     from botocore.exceptions import ClientError
 
+    from pipeline import aws_errors
+
     named = request.data or any(each.startswith("InputData=") for each in request.assignments)
     if not named or request.reviews:
         return
@@ -159,7 +161,7 @@ def _look_up(clients: Clients, request: Request, values: Mapping[str, Value]) ->
     try:
         found = clients.storage.exists(uri)
     except ClientError as error:
-        if error.response["Error"]["Code"] not in ("AccessDenied", "403"):
+        if not aws_errors.is_denied(error):
             raise
         return  # a job's role may see what this person may not
     if not found:

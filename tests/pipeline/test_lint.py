@@ -223,14 +223,19 @@ def test_the_command_prints_findings_and_ends_with_2_on_an_error(
 ) -> None:
     monkeypatch.setenv("PIPELINE_HOME", str(tmp_path))
     assert command.run("dev", {}, as_json=False) == 0
+    placeholder, summary = capsys.readouterr().out.splitlines()
+    assert placeholder.startswith("warning: account: 111122223333 is the account of AWS's own examples")
+    assert summary == "dev: 1 other finding"
+    own = {"account": "123456789012"}
+    assert command.run("dev", own, as_json=False) == 0
     assert capsys.readouterr().out == "dev: no findings\n"
-    assert command.run("dev", {"serving_image": "server:1"}, as_json=True) == 2
+    assert command.run("dev", {**own, "serving_image": "server:1"}, as_json=True) == 2
     found = json.loads(capsys.readouterr().out)
     assert {(each["step"], each["severity"]) for each in found} == {
         ("CreateModel", "error"),
         ("Register", "error"),
     }
-    assert command.run("dev", {"serving_image": "server:1"}, as_json=False) == 2
+    assert command.run("dev", {**own, "serving_image": "server:1"}, as_json=False) == 2
     assert capsys.readouterr().out.splitlines()[-1] == "dev: 2 errors"
 
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from accounts import ARN, Account
+from botocore.exceptions import ClientError
+from scripted_aws import Refused
 
 from pipeline import code_bundle, data, plan
 from pipeline.dag import INLINE_BYTES
@@ -175,3 +177,19 @@ def test_the_json_of_a_plan_is_whole_and_can_be_written(account: Account) -> Non
 )
 def test_tags_of_a_live_definition_that_are_none_are_passed_over(tags: list[Any]) -> None:
     assert tags_of([*tags, {"Key": "team", "Value": "search"}]) == {"team": "search"}
+
+
+@pytest.mark.parametrize("operation", ["ListPipelineExecutions", "ListPipelineExecutionSteps"])
+def test_who_may_not_see_executions_gets_a_plan_without_what_the_last_one_took(
+    tmp_path: Path, operation: str
+) -> None:
+    account = Account(tmp_path)
+    account.holds(account.text)
+    account.executions = {f"{ARN}/execution/abc": ("Succeeded", [])}
+    account.failing[operation] = Refused("AccessDeniedException")
+    planned = plan.make(account.clients, account.settings, account.text, {}, None)
+    assert planned.action == "keep"
+    assert planned.note == f"What a run like the last costs is not known: {operation} was refused."
+    account.failing[operation] = Refused("ThrottlingException")
+    with pytest.raises(ClientError):
+        plan.make(account.clients, account.settings, account.text, {}, None)
