@@ -149,7 +149,12 @@ def execution_id(arn: str) -> str:
 
 
 def arn_of(sagemaker: Any, name: str, execution: str) -> str:
-    """The ARN of an execution of a pipeline. Raises NotFound when there is no such pipeline."""
+    """The ARN of an execution of a pipeline, of its id or its ARN. Raises NotFound when there is no such
+    pipeline, or when the ARN is of another's."""
+    if execution.startswith("arn:"):
+        if f":pipeline/{name}/execution/".lower() not in execution.lower():  # AWS writes it in lower case
+            raise NotFound(f"{execution} is no execution of {name}; name its environment with --env NAME")
+        return execution
     try:
         found = sagemaker.describe_pipeline(PipelineName=name)
     except sagemaker.exceptions.ResourceNotFound:

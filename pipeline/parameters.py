@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pipeline.errors import ParameterError
-from pipeline.settings import Settings
+from pipeline.settings import KEYS, Settings
 
 Value = int | float | str
 
@@ -155,6 +155,8 @@ def parse(assignments: Iterable[str], known: dict[str, Parameter]) -> dict[str, 
             lowered = {key.lower(): key for key in known}
             near = difflib.get_close_matches(name.lower(), lowered, n=1)
             hint = f"did you mean {lowered[near[0]]}?" if near else "see: python -m pipeline show"
+            if name in KEYS:
+                hint = f"it is a setting: --setting {assignment}"
             raise ParameterError(f"--set {assignment}: there is no parameter {name}; {hint}")
         if known[name].set_by_run:
             raise ParameterError(f"--set {assignment}: {name} is set by the run itself; leave it out")

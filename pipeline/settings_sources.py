@@ -54,6 +54,8 @@ def gather(
             if key not in known:
                 near = difflib.get_close_matches(str(key).lower(), known, n=1)
                 hint = f"; did you mean {_named(source, near[0])!r}?" if near else ""
+                if source == FLAGS and str(key)[:1].isupper():
+                    hint = f"; a parameter of the pipeline is set with --set {key}=…"
                 raise SettingsError(f"{source}: unknown setting {_named(source, key)!r}{hint}")
             values[key] = value
             origins[key] = _named(source, key) if source == VARIABLES else source
@@ -90,10 +92,24 @@ def fill(
     return {key: filled(value, key) for key, value in values.items()}
 
 
+class _Loader(yaml.SafeLoader):
+    """Refuses a key that stands twice, of which YAML's own loader takes the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[str] = set()
+        for key, _ in node.value:
+            if key.value in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"the key {key.value!r} stands twice", key.start_mark
+                )
+            seen.add(key.value)
+        return super().construct_mapping(node, deep)
+
+
 def mapping(path: Path) -> dict[str, Any]:
     """A YAML file of `key: value` lines."""
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        content = yaml.load(path.read_text(encoding="utf-8"), _Loader) or {}  # noqa: S506 (a safe one)
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not YAML: {error}") from error
     if not isinstance(content, dict):

@@ -244,3 +244,7 @@ def test_reviews_that_only_a_job_may_see_are_no_mistake(account, home):
     account.faults["GET /reviews-of-mine"] = denied
     done = command(account.variables(home), "--plan", *DATA)
     assert done.returncode == 0, done.stderr
+
+
+def test_an_endpoint_that_is_no_url(account, home):
+    refused(account, home, 2, "Invalid endpoint: nonsense", "AWS_ENDPOINT_URL", AWS_ENDPOINT_URL="nonsense")

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pipeline.errors import PipelineError, StateFolderError
+from pipeline.errors import PipelineError, StateFolderError, UsageError
 
 
 @contextmanager
@@ -38,6 +38,8 @@ def _known(error: Exception) -> PipelineError | None:
         )
     if "botocore.exceptions" not in sys.modules:  # then the error is none of its
         return None
+    if isinstance(error, ValueError) and str(error).startswith("Invalid endpoint"):  # botocore's own words
+        return UsageError(f"{error}; see AWS_ENDPOINT_URL, which is for stand-ins of AWS")
     from pipeline import aws_errors
 
     return aws_errors.explain(error)

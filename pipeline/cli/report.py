@@ -11,6 +11,7 @@ from pathlib import Path
 from pipeline.control import ENDED
 from pipeline.outcome import NOT_RUN, WAITING, Outcome, StepOutcome
 
+FEW = 100  # test reviews, with which the interval is some 10 points wide or more
 _PLAIN = re.compile(r"[\w,.()?* ]+ [\w,.()?* ]+")  # words that double quotes keep as they are
 
 
@@ -39,6 +40,8 @@ def facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
         if outcome.threshold is not None:
             gate = "passed" if outcome.accuracy >= outcome.threshold else "not passed"
             yield "gate", f"{gate}: the threshold is {outcome.threshold:g}"
+    if outcome.test_size is not None and outcome.test_size < FEW:
+        yield "warning", f"{outcome.test_size} test reviews tell little: see how wide the interval is"
     if outcome.model_package_version is not None:
         yield "model", f"version {outcome.model_package_version}, {outcome.approval_status}"
     if outcome.endpoint:

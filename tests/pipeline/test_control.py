@@ -92,6 +92,9 @@ def test_an_execution_is_addressed_as_the_service_writes_its_pipeline() -> None:
     definition = {"PipelineArn": PIPELINE, "PipelineDefinition": "{}"}
     client = scripted("sagemaker", {"DescribePipeline": lambda _: definition}, [])
     assert control.arn_of(client, "Sentiment", "abcdefghijkl") == ARN
+    assert control.arn_of(client, "Sentiment", ARN) == ARN
+    with pytest.raises(NotFound, match="is no execution of other; name its environment"):
+        control.arn_of(client, "other", ARN)
 
 
 def test_retrying_says_what_had_succeeded_before() -> None:

@@ -43,6 +43,7 @@ def test_values_get_the_type_of_their_parameter() -> None:
         ("Epoch=3", "there is no parameter Epoch; did you mean Epochs"),
         ("epochs=3", "did you mean Epochs"),
         ("Zzz=3", "python -m pipeline show"),
+        ("spot=false", "it is a setting: --setting spot=false"),
         ("Epochs", "write it as NAME=VALUE"),
         ("Epochs=three", "Epochs=three: a whole number is needed"),
         ("Epochs=2.5", "a whole number is needed"),

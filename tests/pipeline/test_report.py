@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -173,3 +174,11 @@ def test_a_command_means_in_a_shell_what_it_says(words: tuple[str, ...]) -> None
 def test_the_gate_passes_at_the_threshold(tmp_path: Path, threshold: str, gate: str) -> None:
     shown = text(tmp_path, "Failed", [EVALUATED], threshold=threshold)
     assert f"gate        {gate}: the threshold is {threshold}" in shown.splitlines()
+
+
+@pytest.mark.parametrize(("size", "told"), [(99, True), (100, False)])
+def test_of_few_test_reviews_the_reader_is_warned(tmp_path: Path, size: int, told: bool) -> None:
+    result = replace(outcome.of(execution(tmp_path, "Succeeded", [EVALUATED]), ARN), test_size=size)
+    assert (
+        ("warning", f"{size} test reviews tell little: see how wide the interval is") in report.facts(result)
+    ) == told

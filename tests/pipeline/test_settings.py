@@ -84,6 +84,20 @@ def test_a_missing_value_is_named_with_where_to_set_it(config: Path) -> None:
         settings.load("lab", variables={})
 
 
+def test_a_parameter_among_the_flags_is_told_how_it_is_set(config: Path) -> None:
+    with pytest.raises(
+        SettingsError, match="'Epochs'; a parameter of the pipeline is set with --set Epochs="
+    ):
+        settings.load("lab", {"Epochs": "3"}, variables={})
+
+
+def test_a_key_that_stands_twice_is_named_with_its_line(config: Path) -> None:
+    lines = (config / "lab.yaml").read_text().splitlines()
+    (config / "lab.yaml").write_text("\n".join([*lines, "bucket: another"]))
+    with pytest.raises(SettingsError, match=rf"the key 'bucket' stands twice[\s\S]*line {len(lines) + 1},"):
+        settings.load("lab", variables={})
+
+
 @pytest.mark.parametrize("content", ["a: [", "- a\n"])
 def test_a_file_that_is_no_mapping_is_refused(config: Path, content: str) -> None:
     (config / "lab.yaml").write_text(content)
