@@ -24,7 +24,8 @@ from typing import Any
 
 from benchmarks.local_run import command
 from benchmarks.record import FOLDER, ROOT, record, spread
-from pipeline import docker, image_engine, image_sources
+from pipeline import docker
+from pipeline.images import engine, sources
 
 RESULTS = FOLDER / "runners.json"
 LOG = RESULTS.with_name("sdk_local_mode.log")
@@ -151,9 +152,9 @@ def main() -> int:
     figures: dict[str, Any] = {
         key: spread(values) for key, values in measure(parser.parse_args().runs).items()
     }
-    sizes = {target: image_engine.size(image_sources.local(target)) for target in image_sources.TARGETS}
-    dockerfile = (ROOT / image_sources.DOCKERFILE).read_text()
-    sizes["base"] = image_engine.size(re.findall(r"^ARG BASE=(\S+)", dockerfile, re.MULTILINE)[0])
+    sizes = {target: engine.size(sources.local(target)) for target in sources.TARGETS}
+    dockerfile = (ROOT / sources.DOCKERFILE).read_text()
+    sizes["base"] = engine.size(re.findall(r"^ARG BASE=(\S+)", dockerfile, re.MULTILINE)[0])
     record(RESULTS, figures, image_bytes=sizes)
     for name, value in sorted(figures.items()):
         print(f"{name:32} {value['median']:8.2f}  ({value['min']:.2f} to {value['max']:.2f})")

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from pipeline.aws_errors import is_denied
 from pipeline.finding import Finding
-from pipeline.images import Image
+from pipeline.images.addresses import Image
 from pipeline.settings import Settings
 
 _SAGEMAKER = "sagemaker.amazonaws.com"

@@ -25,8 +25,9 @@ from pydantic import (
     model_validator,
 )
 
-from pipeline import image_sources, settings_sources
+from pipeline import settings_sources
 from pipeline.errors import SettingsError
+from pipeline.images import sources
 from pipeline.settings_sources import CHOICE
 
 __all__ = ["CHOICE", "CONFIG", "KEYS", "Loaded", "Settings", "environments", "load", "trace"]
@@ -169,7 +170,7 @@ class Settings(BaseModel):
         return f"arn:{self.partition}:lambda:{self.region}:{self.account}:function:{self.deploy_function}"
 
 
-_CONTENTS = {f"{target}_image": partial(image_sources.tag, target) for target in image_sources.TARGETS}
+_CONTENTS = {f"{target}_image": partial(sources.tag, target) for target in sources.TARGETS}
 KEYS = [key for key in Settings.model_fields if key != "environment"]  # that is the file's name
 
 

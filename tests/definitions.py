@@ -5,7 +5,7 @@ from typing import Any
 
 from pipeline import definition, settings
 from pipeline.code_bundle import SCRIPTS
-from pipeline.image_sources import TARGETS
+from pipeline.images.sources import TARGETS
 from pipeline.settings import Settings
 
 ENVIRONMENTS = settings.environments()

@@ -12,8 +12,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from pipeline import docker, image_sources
+from pipeline import docker
 from pipeline.errors import EngineFailed
+from pipeline.images import sources
 from shared import ROOT
 
 WHEELS = ROOT / ".cache" / "wheels"
@@ -32,7 +33,7 @@ def build_images() -> None:
     """The three images, built unless the engine has them. Torch is the build that this environment has: an
     image must not pull gigabytes of another."""
     need_engine()
-    missing = [each for each in image_sources.TARGETS if not docker.image_id(image_sources.name(each))]
+    missing = [each for each in sources.TARGETS if not docker.image_id(sources.name(each))]
     with _torch() if missing else contextlib.nullcontext("") as url:
         command = ["-m", "pipeline", "images", "build", "--network", "host", "--torch-index", ""]
         links = f"{url} {os.environ.get('PIP_FIND_LINKS', '')}".strip()

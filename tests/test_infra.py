@@ -16,7 +16,7 @@ from cfnlint.decode import cfn_yaml
 
 from infra import template
 from pipeline import settings
-from pipeline.images import Image
+from pipeline.images.addresses import Image
 from shared import ROOT
 
 TEMPLATE = template.load()

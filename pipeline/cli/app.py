@@ -11,7 +11,7 @@ import typer
 from pipeline.cli import options, program
 from pipeline.cli.options import Env, ExecutionId, Json, SettingsGiven, Summary, Timeout
 from pipeline.errors import UsageError
-from pipeline.image_sources import TARGETS
+from pipeline.images.sources import TARGETS
 
 __all__ = ["app", "main"]
 

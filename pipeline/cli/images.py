@@ -7,13 +7,14 @@ from dataclasses import asdict
 from functools import cache
 from typing import Any
 
-from pipeline import docker, image_builds, image_engine, image_list, image_pushes, settings
+from pipeline import docker, settings
 from pipeline.cli.report import command
 from pipeline.errors import UsageError
-from pipeline.image_builds import TORCH_INDEX, Options
-from pipeline.image_list import Row
-from pipeline.image_sources import TARGETS
-from pipeline.images import Image
+from pipeline.images import builds, engine, listing, pushes
+from pipeline.images.addresses import Image
+from pipeline.images.builds import TORCH_INDEX, Options
+from pipeline.images.listing import Row
+from pipeline.images.sources import TARGETS
 
 NOT_KNOWN = "not known"
 
@@ -25,11 +26,11 @@ def options(base: str | None, network: str | None, torch_index: str | None) -> O
 
 def build(targets: Sequence[str] | None, how: Options, as_json: bool) -> None:
     chosen = _chosen(targets) or TARGETS
-    with image_engine.advised():
+    with engine.advised():
         docker.check()
     done = []
     for target in chosen:
-        built = image_builds.build(target, how, sys.stderr, _note)
+        built = builds.build(target, how, sys.stderr, _note)
         done.append(built)
         if not as_json:
             state = "built" if built.built else "was built before"
@@ -42,7 +43,7 @@ def push(
     environment: str, flags: Mapping[str, Any], targets: Sequence[str] | None, how: Options, as_json: bool
 ) -> None:
     chosen = _chosen(targets)
-    done = image_pushes.push(settings.load(environment, flags), chosen, how, sys.stderr, _note)
+    done = pushes.push(settings.load(environment, flags), chosen, how, sys.stderr, _note)
     if as_json:
         print(json.dumps({"images": [asdict(each) for each in done]}))
         return
@@ -52,7 +53,7 @@ def push(
 
 
 def list_(environment: str, flags: Mapping[str, Any], as_json: bool) -> None:
-    found = image_list.listing(settings.load(environment, flags))
+    found = listing.listing(settings.load(environment, flags))
     if as_json:
         print(json.dumps({"images": [_as_dict(row) for row in found.rows], "notes": found.notes}))
         return

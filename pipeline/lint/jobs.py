@@ -7,10 +7,10 @@ reference.
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline import images
 from pipeline.clusters import cluster
 from pipeline.dag import Definition, Step
 from pipeline.finding import Finding
+from pipeline.images import addresses
 from pipeline.lint.examples import resolved
 
 _FAULTS = ("Step.SERVICE_FAULT", "Step.THROTTLING")
@@ -97,7 +97,7 @@ def _volume_key(step: Step, arguments: Mapping[str, Any]) -> Iterator[Finding]:
     """What has a disk of its own encrypts it in hardware, and refuses a key."""
     machines = cluster(step.type, arguments)
     kind = machines.get("InstanceType")
-    if machines.get("VolumeKmsKeyId") and isinstance(kind, str) and images.has_local_storage(kind):
+    if machines.get("VolumeKmsKeyId") and isinstance(kind, str) and addresses.has_local_storage(kind):
         yield Finding(
             step.name,
             "VolumeKmsKeyId",

@@ -7,7 +7,7 @@ from typing import Any
 from pipeline.clusters import cluster
 from pipeline.dag import Definition, Step, references
 from pipeline.finding import Finding
-from pipeline.images import Image, named_in, processor, published
+from pipeline.images.addresses import Image, named_in, processor, published
 from pipeline.lint.examples import resolved
 from pipeline.settings import Settings
 

@@ -5,7 +5,8 @@ import re
 
 import pytest
 
-from pipeline import docker, image_sources
+from pipeline import docker
+from pipeline.images import sources
 from shared import ROOT
 
 # Bytes on disk, of which the base image has 130 to 240 million, torch 500.
@@ -72,7 +73,7 @@ def test_labels_platform_and_size(image):
     found = inspect(image)
     labels = found["Config"]["Labels"]
     assert re.fullmatch(r"[0-9a-f]{40}(-dirty)?", labels["org.opencontainers.image.revision"])
-    assert labels["sentiment.lock"] == image_sources.lock_hash(image)
+    assert labels["sentiment.lock"] == sources.lock_hash(image)
     assert (found["Os"], found["Architecture"]) == ("linux", "amd64")
     assert found["Size"] <= LARGEST[image]
 

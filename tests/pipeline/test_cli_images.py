@@ -16,8 +16,9 @@ from recording_docker import DIGEST, calls
 
 from aws_account import ACCOUNT, Account, command, json_error
 from engine import need_engine
-from pipeline import image_registry, image_sources, settings
-from pipeline.image_sources import TARGETS
+from pipeline import settings
+from pipeline.images import registry, sources
+from pipeline.images.sources import TARGETS
 
 HOST = f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com"
 TOKEN = f"{ACCOUNT}-auth-token"  # moto's
@@ -58,7 +59,7 @@ def images(
 
 
 def uri(target: str) -> str:
-    return f"{HOST}/{image_sources.name(target)}"
+    return f"{HOST}/{sources.name(target)}"
 
 
 def verbs(docker: dict[str, str]) -> list[str]:
@@ -140,7 +141,7 @@ def test_an_image_in_ecr_that_sagemaker_would_refuse_is_said(account: Account, t
         repositoryName="sentiment/serving",
         imageManifest=json.dumps(manifest),
         imageManifestMediaType=OCI,
-        imageTag=image_sources.tag("serving"),
+        imageTag=sources.tag("serving"),
     )
     done = images(account, tmp_path, "push", "serving")
     assert done.returncode == 2
@@ -224,7 +225,7 @@ def test_a_tag_that_is_not_the_contents_is_neither_built_nor_pushed(
 ) -> None:
     done = images(account, tmp_path, "push", **docker, SENTIMENT_SERVING_IMAGE=f"{HOST}/sentiment/serving:1")
     assert done.returncode == 2
-    assert f"its serving image is {image_sources.tag('serving')}" in done.stderr
+    assert f"its serving image is {sources.tag('serving')}" in done.stderr
     assert account.writes() == [] and verbs(docker) == []
 
 
@@ -251,7 +252,7 @@ def test_a_build_gets_its_options_and_pips_settings_in_a_file_of_the_users_alone
     assert json.loads(done.stdout)["images"] == [
         {
             "target": "training",
-            "image": image_sources.name("training", "cuda:13"),
+            "image": sources.name("training", "cuda:13"),
             "bytes": 12_000_000,
             "built": True,
         }
@@ -262,7 +263,7 @@ def test_a_build_gets_its_options_and_pips_settings_in_a_file_of_the_users_alone
 def test_a_second_build_says_so(account: Account, docker: dict[str, str], tmp_path: Path) -> None:
     for state in ("built", "was built before"):
         done = images(account, tmp_path, "build", "serving", **docker)
-        assert done.stdout == f"serving     {image_sources.name('serving')}  {state}, 12 MB\n"
+        assert done.stdout == f"serving     {sources.name('serving')}  {state}, 12 MB\n"
     assert verbs(docker).count("build") == 1
 
 
@@ -360,5 +361,5 @@ def test_the_list_of_this_machine_asks_no_account(
 
 def test_the_clients_are_of_the_settings_region(monkeypatch: pytest.MonkeyPatch) -> None:
     config = settings.load("dev", {"region": "eu-west-1"}, variables={})
-    clients = image_registry.connect(config)
+    clients = registry.connect(config)
     assert {clients.ecr.meta.region_name, clients.sts.meta.region_name} == {"eu-west-1"}

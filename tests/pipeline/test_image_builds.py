@@ -9,10 +9,11 @@ import pytest
 from tiny_images import DOCKERFILE, checkout, labels, lock
 
 from engine import need_engine
-from pipeline import docker, image_builds, image_engine, image_sources
+from pipeline import docker
 from pipeline.errors import EngineFailed, UsageError
-from pipeline.image_builds import TORCH_INDEX, Built, Options
-from pipeline.image_sources import Checkout
+from pipeline.images import builds, engine, sources
+from pipeline.images.builds import TORCH_INDEX, Built, Options
+from pipeline.images.sources import Checkout
 
 IN_DEBIAN = DOCKERFILE.replace("scratch", "python:3.11-slim-bookworm")
 
@@ -28,11 +29,11 @@ def build(
     found: Checkout, target: str = "serving", progress: io.StringIO | None = None, **options: str
 ) -> Built:
     progress = io.StringIO() if progress is None else progress
-    return image_builds.build(target, Options(**options), progress, lambda note: None, found)
+    return builds.build(target, Options(**options), progress, lambda note: None, found)
 
 
 def test_an_image_is_built_once_and_the_last_one_is_the_local_one(tiny: Checkout) -> None:
-    local, progress = image_sources.local("serving", tiny), io.StringIO()
+    local, progress = sources.local("serving", tiny), io.StringIO()
     first = build(tiny, progress=progress)
     assert first.built and first.bytes > 0
     assert "COPY containers/serving /program" in progress.getvalue()
@@ -56,22 +57,22 @@ def test_going_back_to_an_earlier_content_builds_nothing(tiny: Checkout) -> None
     build(tiny)
     lock(tiny, "serving").write_text(before)
     assert not build(tiny).built
-    assert docker.image_id(image_sources.local("serving", tiny)) == docker.image_id(first.image)
+    assert docker.image_id(sources.local("serving", tiny)) == docker.image_id(first.image)
 
 
 def test_an_image_says_its_commit_and_its_locks_and_is_for_sagemakers_processors(tiny: Checkout) -> None:
     image = build(tiny).image
     assert json.loads(labels(image)) == {
         "org.opencontainers.image.revision": "unknown",  # the folder is no repository
-        "sentiment.lock": image_sources.lock_hash("serving", tiny),
+        "sentiment.lock": sources.lock_hash("serving", tiny),
     }
-    image_engine.check_manifest(image)
+    engine.check_manifest(image)
     platform = docker.run("image", "inspect", "--format", "{{.Os}}/{{.Architecture}}", image)
     assert platform == "linux/amd64"
 
 
 def test_the_label_of_this_checkout_is_its_commit() -> None:
-    given = image_builds.arguments("serving", "x:1", Options(), image_sources.HERE)
+    given = builds.arguments("serving", "x:1", Options(), sources.HERE)
     (revision,) = [each for each in given if each.startswith("org.opencontainers.image.revision=")]
     assert len(revision.partition("=")[2].removesuffix("-dirty")) == 40
 
@@ -112,7 +113,7 @@ def test_a_build_that_fails_says_where(tiny: Checkout) -> None:
     (tiny.root / "containers" / "Dockerfile").write_text(dockerfile)
     with pytest.raises(EngineFailed, match=r"(?s)docker build failed: .*out of luck.*exit code: 3"):
         build(tiny, "processing", network="none")
-    assert docker.image_id(image_sources.local("processing", tiny)) is None
+    assert docker.image_id(sources.local("processing", tiny)) is None
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ def test_a_build_that_fails_says_where(tiny: Checkout) -> None:
     ],
 )
 def test_what_the_engine_says_becomes_advice(said: str, remedy: str) -> None:
-    with pytest.raises(EngineFailed) as failed, image_engine.advised():
+    with pytest.raises(EngineFailed) as failed, engine.advised():
         raise EngineFailed(f"docker build failed: {said}")
     what, _, advice = str(failed.value).partition("; ")
     assert what == f"docker build failed: {said}" and remedy in advice

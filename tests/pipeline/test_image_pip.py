@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import image_pip
 from pipeline.errors import UsageError
+from pipeline.images import pip_settings
 
 INDEX = "https://user:secret@index.example.com/simple"
 
@@ -29,7 +29,7 @@ def read(text: str) -> dict[str, str]:
 
 
 def handed_over(notes: list[str]) -> tuple[dict[str, str], list[str]]:
-    with image_pip.secrets(notes.append) as arguments:
+    with pip_settings.secrets(notes.append) as arguments:
         file = Path(arguments[1].partition("src=")[2])
         return read(file.read_text()), arguments
 
@@ -44,7 +44,7 @@ def test_a_variable_wins_over_a_file_and_a_section_over_the_general_one(
     )
     monkeypatch.setenv("PIP_CONFIG_FILE", str(file))
     monkeypatch.setenv("PIP_RETRIES", "9")
-    found = image_pip.settings(notes.append)
+    found = pip_settings.settings(notes.append)
     assert (found["index-url"], found["timeout"], found["retries"]) == ("https://one.example.com", "6", "9")
     assert notes == []
 
@@ -73,18 +73,18 @@ def test_pip_reads_what_a_build_is_given(
     """Two indexes and two folders of links: pip itself says what it makes of the file."""
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "https://a.example.com https://b.example.com")
     monkeypatch.setenv("PIP_DEFAULT_TIMEOUT", "180")
-    text = image_pip.conf(image_pip.settings(notes.append), True, notes.append)
+    text = pip_settings.conf(pip_settings.settings(notes.append), True, notes.append)
     (tmp_path / "pip.conf").write_text(text)
     monkeypatch.delenv("PIP_EXTRA_INDEX_URL")
     monkeypatch.delenv("PIP_DEFAULT_TIMEOUT")
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
-    found = image_pip.settings(notes.append)
+    found = pip_settings.settings(notes.append)
     assert found["extra-index-url"].split() == ["https://a.example.com", "https://b.example.com"]
     assert (found["default-timeout"], found["cert"]) == ("180", "/run/secrets/ca.crt")
 
 
 def test_the_file_is_the_users_alone_and_goes_with_the_build(notes: list[str]) -> None:
-    with image_pip.secrets(notes.append) as arguments:
+    with pip_settings.secrets(notes.append) as arguments:
         file = Path(arguments[1].partition("src=")[2])
         assert arguments[0] == "--secret" and arguments[1].startswith("id=pip,src=/")
         assert (file.stat().st_mode & 0o777, file.parent.stat().st_mode & 0o777) == (0o600, 0o700)
@@ -101,7 +101,7 @@ def test_the_ca_bundle_is_pips_else_that_of_openssl_else_none(
         monkeypatch.setenv(variable, str(bundle))
         found, arguments = handed_over(notes)
         assert f"id=ca,src={bundle}" in arguments
-        assert found["cert"] == image_pip.CA_IN_BUILD
+        assert found["cert"] == pip_settings.CA_IN_BUILD
 
 
 def test_a_ca_bundle_that_is_not_there_is_named(notes: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,4 +116,4 @@ def test_settings_that_pip_cannot_read_are_an_error(
     (tmp_path / "pip.conf").write_text("no section = 1\n")
     monkeypatch.setenv("PIP_CONFIG_FILE", str(tmp_path / "pip.conf"))
     with pytest.raises(UsageError, match=r"pip cannot read its settings: .*pip config debug"):
-        image_pip.settings(notes.append)
+        pip_settings.settings(notes.append)

@@ -11,11 +11,12 @@ from tiny_images import address, checkout, lock, registry
 
 from definitions import settings_of
 from engine import need_engine
-from pipeline import docker, image_pushes, image_sources
+from pipeline import docker
 from pipeline.errors import EngineFailed, UsageError
-from pipeline.image_builds import Options
-from pipeline.image_pushes import Pushed
-from pipeline.image_sources import TARGETS, Checkout
+from pipeline.images import pushes, sources
+from pipeline.images.builds import Options
+from pipeline.images.pushes import Pushed
+from pipeline.images.sources import TARGETS, Checkout
 
 
 @pytest.fixture
@@ -40,7 +41,7 @@ def push(
 ) -> list[Pushed]:
     config = settings_of("dev", **{f"{target}_image": image for target, image in images.items()})
     stream = progress or io.StringIO()
-    return image_pushes.push(config, targets, Options(), stream, print, found, no_account)
+    return pushes.push(config, targets, Options(), stream, print, found, no_account)
 
 
 def stored(host: str, image: str) -> str:
@@ -65,7 +66,7 @@ def test_the_images_of_the_settings_are_built_and_pushed_under_the_tag_of_their_
         assert each.digest == stored(host, each.image)
     docker.run("image", "rm", *images.values())
     docker.run("pull", images["serving"])  # as a machine that has never seen it would
-    assert docker.image_id(images["serving"]) == docker.image_id(image_sources.local("serving", tiny))
+    assert docker.image_id(images["serving"]) == docker.image_id(sources.local("serving", tiny))
 
 
 def test_a_push_again_builds_nothing_and_has_the_same_digest(tiny: Checkout, host: str) -> None:
@@ -79,7 +80,7 @@ def test_a_push_again_builds_nothing_and_has_the_same_digest(tiny: Checkout, hos
 def test_only_the_targets_that_are_named_are_pushed(tiny: Checkout, host: str) -> None:
     images = {target: address(host, tiny, target) for target in TARGETS}
     assert [each.target for each in push(tiny, images, "training")] == ["training"]
-    assert docker.image_id(image_sources.name("serving", None, tiny)) is None
+    assert docker.image_id(sources.name("serving", None, tiny)) is None
 
 
 def test_an_address_with_another_contents_tag_is_refused_before_anything_is_built(
@@ -87,12 +88,12 @@ def test_an_address_with_another_contents_tag_is_refused_before_anything_is_buil
 ) -> None:
     images = {target: address(host, tiny, target) for target in TARGETS}
     lock(tiny, "serving").write_text("another==1\n")
-    now = image_sources.tag("serving", None, tiny)
+    now = sources.tag("serving", None, tiny)
     with pytest.raises(
         UsageError, match=rf"(?s)cannot be made from this checkout.* is {now}; .*\{{content\}}"
     ):
         push(tiny, images)
-    assert docker.image_id(image_sources.name("processing", None, tiny)) is None
+    assert docker.image_id(sources.name("processing", None, tiny)) is None
 
 
 def test_a_registry_that_does_not_answer_is_said(tiny: Checkout) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import image_sources, settings
+from pipeline import settings
 from pipeline.errors import SettingsError, UsageError
-from pipeline.image_sources import TARGETS, Checkout, lock_hash, sources, tag
-from pipeline.images import Image
+from pipeline.images import sources
+from pipeline.images.addresses import Image
+from pipeline.images.sources import TARGETS, Checkout, files, lock_hash, tag
 
-ROOT = image_sources.ROOT
+ROOT = sources.ROOT
 EVERY = set(TARGETS)
 
 
@@ -48,13 +49,13 @@ def write(name: str) -> Callable[[Path], object]:
 
 
 def test_a_tag_is_of_hexadecimal_digits_and_an_image_has_one_of_its_own() -> None:
-    found = tags(image_sources.HERE).values()
+    found = tags(sources.HERE).values()
     assert len(set(found)) == len(TARGETS)
     assert all(re.fullmatch("[0-9a-f]{16}", each) for each in found)
 
 
 def test_it_is_the_same_in_another_folder(checkout: Checkout) -> None:
-    assert tags(checkout) == tags(image_sources.HERE)
+    assert tags(checkout) == tags(sources.HERE)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +132,7 @@ def test_a_file_that_is_missing_is_named(checkout: Checkout, name: str) -> None:
 def copied(target: str) -> set[str]:
     """What the stages of a target copy from the checkout: {"containers/serving.lock", …}."""
     stages: dict[str, tuple[set[str], set[str]]] = {}  # name: (sources, the stages that it takes from)
-    text = (ROOT / image_sources.DOCKERFILE).read_text().replace("\\\n", " ")
+    text = (ROOT / sources.DOCKERFILE).read_text().replace("\\\n", " ")
     for line in text.splitlines():
         word, _, rest = line.strip().partition(" ")
         if word == "FROM":
@@ -152,7 +153,7 @@ def copied(target: str) -> set[str]:
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_everything_that_the_dockerfile_copies_is_part_of_the_tag(target: str) -> None:
-    hashed = {path.relative_to(ROOT).as_posix() for path in sources(target)} - {image_sources.DOCKERFILE}
+    hashed = {path.relative_to(ROOT).as_posix() for path in files(target)} - {sources.DOCKERFILE}
     assert copied(target) == {
         "containers/serving" if name.startswith("containers/serving/") else name for name in hashed
     }

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import docker, image_sources
-from pipeline.image_sources import TARGETS, Checkout
+from pipeline import docker
+from pipeline.images import sources
+from pipeline.images.sources import TARGETS, Checkout
 
 DOCKERFILE = """
 ARG BASE=scratch
@@ -98,4 +99,4 @@ def _wait_for(url: str, process: "subprocess.Popen[bytes]") -> None:
 
 def address(host: str, found: Checkout, target: str) -> str:
     """Under which the image of this checkout belongs into that registry."""
-    return f"{host}/{image_sources.name(target, None, found)}"
+    return f"{host}/{sources.name(target, None, found)}"

@@ -2,7 +2,7 @@
 
 from pipeline.dag import Definition
 from pipeline.errors import Fault, PipelineError
-from pipeline.images import named_in
+from pipeline.images.addresses import named_in
 from pipeline.local.backend import Backend, arn, between, name_of, new_id, page
 from pipeline.local.engine import request_stop
 from pipeline.local.execution import EXECUTION, STEP

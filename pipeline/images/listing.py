@@ -9,10 +9,11 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline import aws_errors, docker, image_engine, image_registry, image_sources
+from pipeline import aws_errors, docker
 from pipeline.errors import EngineFailed
-from pipeline.image_registry import Clients, Found
-from pipeline.images import Image
+from pipeline.images import engine, registry, sources
+from pipeline.images.addresses import Image
+from pipeline.images.registry import Clients, Found
 from pipeline.settings import Settings
 
 
@@ -32,26 +33,26 @@ class Listing:
     notes: list[str] = field(default_factory=list)  # why something is not known
 
 
-def listing(settings: Settings, connect: Callable[[Settings], Clients] = image_registry.connect) -> Listing:
+def listing(settings: Settings, connect: Callable[[Settings], Clients] = registry.connect) -> Listing:
     done = Listing()
-    engine = _engine(done)
+    answers = _engine_answers(done)
     clients: Clients | None = None
-    for target in image_sources.TARGETS:
+    for target in sources.TARGETS:
         uri = getattr(settings, f"{target}_image")
-        name, image = image_sources.name(target), Image.parse(uri)
-        built = docker.image_id(name) is not None if engine else None
+        name, image = sources.name(target), Image.parse(uri)
+        built = docker.image_id(name) is not None if answers else None
         in_ecr, found = None, None
         if image:
             clients = clients or connect(settings)
             in_ecr, found = _in_ecr(clients.ecr, image, done)
-        size = image_engine.size(name) if built else None
+        size = engine.size(name) if built else None
         done.rows.append(Row(target, uri, built, size, in_ecr, found))
     return done
 
 
-def _engine(done: Listing) -> bool:
+def _engine_answers(done: Listing) -> bool:
     try:
-        with image_engine.advised():
+        with engine.advised():
             docker.check()
     except EngineFailed as error:
         done.notes.append(f"what is built here is not known: {error}")
@@ -61,7 +62,7 @@ def _engine(done: Listing) -> bool:
 
 def _in_ecr(ecr: Any, image: Image, done: Listing) -> tuple[bool | None, Found | None]:
     try:
-        found = image_registry.find(ecr, image)
+        found = registry.find(ecr, image)
     except (BotoCoreError, ClientError) as error:
         note = f"what is in ECR is not known: {aws_errors.explain(error)}"
         if note not in done.notes:

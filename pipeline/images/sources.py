@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipeline.errors import UsageError
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 TARGETS = ("processing", "training", "serving")  # of the Dockerfile
 DOCKERFILE = "containers/Dockerfile"
 DIGITS = 16  # of the hash, in a tag
@@ -45,7 +45,7 @@ def tag(target: str, base: str | None = None, checkout: Checkout = HERE) -> str:
     found = hashlib.sha256()
     for part in (target.encode(), (base or "").encode()):
         _add(found, part)
-    for path in sources(target, checkout):
+    for path in files(target, checkout):
         _add(found, path.relative_to(checkout.root).as_posix().encode())
         _add(found, _read(path))
     return found.hexdigest()[:DIGITS]
@@ -61,7 +61,7 @@ def local(target: str, checkout: Checkout = HERE) -> str:
     return f"{checkout.prefix}/{target}:local"
 
 
-def sources(target: str, checkout: Checkout = HERE) -> Iterator[Path]:
+def files(target: str, checkout: Checkout = HERE) -> Iterator[Path]:
     """The files that go into it, in an order of their own."""
     yield from (checkout.root / name for name in (*_COMMON, *_LOCKS[target]))
     if target in _PROGRAM:

@@ -9,12 +9,13 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TextIO
 
-from pipeline import docker, image_builds, image_engine, image_registry, image_sources
+from pipeline import docker
 from pipeline.errors import UsageError
-from pipeline.image_builds import Options
-from pipeline.image_registry import Clients
-from pipeline.image_sources import HERE, Checkout
-from pipeline.images import Image
+from pipeline.images import builds, engine, registry, sources
+from pipeline.images.addresses import Image
+from pipeline.images.builds import Options
+from pipeline.images.registry import Clients
+from pipeline.images.sources import HERE, Checkout
 from pipeline.settings import Settings
 
 
@@ -40,7 +41,7 @@ def push(
     progress: TextIO,
     note: Callable[[str], None],
     checkout: Checkout = HERE,
-    connect: Callable[[Settings], Clients] = image_registry.connect,
+    connect: Callable[[Settings], Clients] = registry.connect,
 ) -> list[Pushed]:
     """What of `targets` (none: all that are this account's) was there, and what was pushed.
 
@@ -49,26 +50,26 @@ def push(
     wanted = list(_wanted(settings, targets, note))
     in_ecr = {each.uri: each.ecr for each in wanted if each.ecr}
     clients = connect(settings) if in_ecr else None
-    digests = {uri: image_registry.digest(clients.ecr, image) for uri, image in in_ecr.items() if clients}
+    digests = {uri: registry.digest(clients.ecr, image) for uri, image in in_ecr.items() if clients}
     missing = [each for each in wanted if not digests.get(each.uri)]
     for each in missing:
         _check_content(each, options, checkout)
     repositories = list(dict.fromkeys(each.ecr.repository for each in missing if each.ecr))
     if clients and repositories:
-        image_registry.check_account(clients.sts, settings)
+        registry.check_account(clients.sts, settings)
     images = {
-        each.uri: image_builds.build(each.target, options, progress, note, checkout).image for each in missing
+        each.uri: builds.build(each.target, options, progress, note, checkout).image for each in missing
     }
     for uri in images.keys() & in_ecr.keys():
-        image_engine.check_manifest(images[uri])
+        engine.check_manifest(images[uri])
     with ExitStack() as stack:
         if clients and repositories:
             for repository in repositories:
-                if image_registry.make_repository(clients.ecr, repository, settings):
+                if registry.make_repository(clients.ecr, repository, settings):
                     note(f"made the repository {repository}")
             for host in dict.fromkeys(uri.partition("/")[0] for uri in images if uri in in_ecr):
-                with image_engine.advised():
-                    stack.enter_context(image_registry.logged_in(clients.ecr, host))
+                with engine.advised():
+                    stack.enter_context(registry.logged_in(clients.ecr, host))
         for uri, image in images.items():
             digests[uri] = _push(image, uri, progress)
     return [Pushed(each.target, each.uri, digests[each.uri] or "", each.uri in images) for each in wanted]
@@ -76,14 +77,14 @@ def push(
 
 def _push(image: str, uri: str, progress: TextIO) -> str:
     """The digest."""
-    with image_engine.advised():
+    with engine.advised():
         docker.run("tag", image, uri)
-        image_engine.stream(progress, "push", uri)
-        return image_engine.digest(uri)
+        engine.stream(progress, "push", uri)
+        return engine.digest(uri)
 
 
 def _wanted(settings: Settings, targets: Sequence[str], note: Callable[[str], None]) -> Iterator[_Wanted]:
-    for target in targets or image_sources.TARGETS:
+    for target in targets or sources.TARGETS:
         key = f"{target}_image"
         uri = getattr(settings, key)
         image = Image.parse(uri)
@@ -92,7 +93,7 @@ def _wanted(settings: Settings, targets: Sequence[str], note: Callable[[str], No
             if targets:
                 raise UsageError(f"{problem}; whose it is pushes it, or set `{key}` to one of yours")
             note(f"{problem}: left as it is")
-        elif image_registry.registry(uri) is None:
+        elif registry.registry(uri) is None:
             raise UsageError(
                 f"{key} is {uri}, which names no registry; name an environment whose images have one: "
                 f"python -m pipeline images push --env dev"
@@ -103,7 +104,7 @@ def _wanted(settings: Settings, targets: Sequence[str], note: Callable[[str], No
 
 def _check_content(wanted: _Wanted, options: Options, checkout: Checkout) -> None:
     """What would be pushed is what the address says."""
-    tag = image_sources.tag(wanted.target, options.base, checkout)
+    tag = sources.tag(wanted.target, options.base, checkout)
     if wanted.uri.rpartition("/")[2].partition(":")[2] != tag:
         raise UsageError(
             f"{wanted.uri} cannot be made from this checkout: the tag of its {wanted.target} image "

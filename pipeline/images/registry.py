@@ -13,7 +13,7 @@ from typing import Any
 
 from pipeline import docker
 from pipeline.errors import EngineFailed, UsageError
-from pipeline.images import Image
+from pipeline.images.addresses import Image
 from pipeline.settings import Settings
 
 ATTEMPTS = 5  # of a call to AWS

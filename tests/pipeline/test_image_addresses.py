@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline import service_model
-from pipeline.images import Image, has_local_storage, processor, published
+from pipeline.images.addresses import Image, has_local_storage, processor, published
 
 DIGEST = f"sha256:{'0' * 64}"
 

@@ -9,9 +9,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TextIO
 
-from pipeline import docker, image_engine, image_pip, image_sources
+from pipeline import docker
 from pipeline.errors import UsageError
-from pipeline.image_sources import HERE, Checkout
+from pipeline.images import engine, pip_settings, sources
+from pipeline.images.sources import HERE, Checkout
 from pipeline.lineage import commit_of
 
 TORCH_INDEX = "https://download.pytorch.org/whl/cpu"  # the CPU build of torch, which PyPI has not got
@@ -48,31 +49,31 @@ def build(
     checkout: Checkout = HERE,
 ) -> Built:
     """One image of the Dockerfile. Raises EngineFailed, and UsageError for pip's settings."""
-    image = image_sources.name(target, options.base, checkout)
-    with image_engine.advised():
+    image = sources.name(target, options.base, checkout)
+    with engine.advised():
         there = docker.image_id(image) is not None
         if there:
-            docker.run("tag", image, image_sources.local(target, checkout))
+            docker.run("tag", image, sources.local(target, checkout))
         else:
-            with image_pip.secrets(note) as secrets:
+            with pip_settings.secrets(note) as secrets:
                 command = arguments(target, image, options, checkout)
-                image_engine.stream(progress, "build", *command, *secrets, str(checkout.root))
-        return Built(target, image, image_engine.size(image), not there)
+                engine.stream(progress, "build", *command, *secrets, str(checkout.root))
+        return Built(target, image, engine.size(image), not there)
 
 
 def arguments(target: str, image: str, options: Options, checkout: Checkout) -> list[str]:
     """Of `docker build`, but for the secrets and the folder."""
     labels = {
         "org.opencontainers.image.revision": commit_of(checkout.root),
-        "sentiment.lock": image_sources.lock_hash(target, checkout),
+        "sentiment.lock": sources.lock_hash(target, checkout),
     }
     given = {"TORCH_INDEX": options.torch_index, **({"BASE": options.base} if options.base else {})}
     return [
-        *("--file", str(checkout.root / image_sources.DOCKERFILE)),
+        *("--file", str(checkout.root / sources.DOCKERFILE)),
         *("--target", target),
         *("--platform", PLATFORM),
         *(("--network", options.network) if options.network else ()),
-        *(word for name in (image, image_sources.local(target, checkout)) for word in ("--tag", name)),
+        *(word for name in (image, sources.local(target, checkout)) for word in ("--tag", name)),
         *(word for key, value in labels.items() for word in ("--label", f"{key}={value}")),
         *(word for key, value in given.items() for word in ("--build-arg", f"{key}={value}")),
     ]
