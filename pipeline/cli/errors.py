@@ -4,18 +4,26 @@ What is not listed here is a defect of the program, and its stack trace is wante
 """
 
 import errno
+import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from pipeline.errors import PipelineError, StateFolderError, UsageError
 
+INTERRUPTED = 130  # 128 + SIGINT
+
 
 @contextmanager
 def reported() -> Iterator[None]:
-    """Turn an exception that a person can act on into a line on stderr and an exit code."""
+    """Turn an exception that a person can act on into a line on stderr and an exit code; with --json also
+    into one object on stdout."""
     try:
         yield
+    except SystemExit as end:
+        if end.code == INTERRUPTED:  # Typer has heard Ctrl-C, and says nothing
+            print("interrupted", file=sys.stderr)
+        raise
     except KeyboardInterrupt:
         sys.exit("interrupted")
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
@@ -26,6 +34,8 @@ def reported() -> Iterator[None]:
         if known is None:
             raise
         print(f"error: {known}", file=sys.stderr)
+        if "--json" in sys.argv:
+            print(json.dumps({"error": {"message": str(known), "exit_code": known.exit_code}}))
         sys.exit(known.exit_code)
 
 

@@ -175,6 +175,19 @@ def test_what_a_person_can_act_on_is_a_message_with_an_exit_code(
     assert capsys.readouterr().err.startswith("error: what")
 
 
+def test_with_json_a_mistake_is_an_object_too() -> None:
+    done = command("pipeline.run", "--local", "--set", "Epochs=0", "--json")
+    assert done.returncode == 2 and done.stderr.startswith("error: --set Epochs=0")
+    told = json.loads(done.stdout)["error"]
+    assert told["exit_code"] == 2 and told["message"].startswith("--set Epochs=0: ")
+
+
+def test_an_interrupt_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as exit, reported():
+        raise SystemExit(130)  # as Typer ends on Ctrl-C
+    assert exit.value.code == 130 and capsys.readouterr().err == "interrupted\n"
+
+
 def test_what_aws_refuses_is_a_message_with_exit_code_3(capsys: pytest.CaptureFixture[str]) -> None:
     from botocore.exceptions import ClientError, EndpointConnectionError
 
