@@ -177,9 +177,9 @@ def test_what_a_person_can_act_on_is_a_message_with_an_exit_code(
 
 def test_with_json_a_mistake_is_an_object_too() -> None:
     done = command("pipeline.run", "--local", "--set", "Epochs=0", "--json")
-    assert done.returncode == 2 and done.stderr.startswith("error: --set Epochs=0")
+    assert done.returncode == 2 and done.stderr.startswith("error: Epochs=0 is out of range")
     told = json.loads(done.stdout)["error"]
-    assert told["exit_code"] == 2 and told["message"].startswith("--set Epochs=0: ")
+    assert told["exit_code"] == 2 and told["message"].startswith("Epochs=0 is out of range")
 
 
 def test_an_interrupt_is_said(capsys: pytest.CaptureFixture[str]) -> None:
