@@ -2,11 +2,8 @@
 
 import json
 import os
-import shutil
 import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -16,7 +13,6 @@ import pytest
 from server_process import SECRET, Server, ask, serve
 
 from containers.serving.server import bind
-from shared import ROOT
 
 
 @pytest.fixture(scope="module", params=["tcp", "unix"])
@@ -167,22 +163,3 @@ def test_a_batch_transform_sets_the_body_limit(program, tmp_path):
     with serve(program, tmp_path, "tcp", SAGEMAKER_MAX_PAYLOAD_IN_MB="8") as running:
         assert running.client.get("/execution-parameters").json()["MaxPayloadInMB"] == 8
         assert ask(running, b"x" * (7 * 1024 * 1024)).status_code == 200
-
-
-@pytest.mark.parametrize(
-    "damage, named",
-    [
-        (lambda model: (model / "model.safetensors").write_bytes(b"\x80\x04K\x01."), "model.safetensors"),
-        (lambda model: (model / "model.json").write_text('{"format": 7}'), "model.json: format 7"),
-        (lambda model: (model / "vocabulary.txt").unlink(), "vocabulary.txt"),
-        (lambda model: (model / "code" / "inference.py").unlink(), "inference.py is missing"),
-    ],
-)
-def test_a_bad_model_ends_the_server_with_one_line_that_names_the_file(model, tmp_path, damage, named):
-    folder = shutil.copytree(model, tmp_path / "model")
-    damage(folder)
-    environment = {**os.environ, "SM_MODEL_DIR": str(folder), "SERVING_SOCKET": str(tmp_path / "socket")}
-    command = [sys.executable, "-m", "containers.serving", "serve"]
-    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=60)
-    assert done.returncode == 1 and done.stdout == ""
-    assert named in done.stderr and done.stderr.count("\n") == 1
