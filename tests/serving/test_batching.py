@@ -2,6 +2,7 @@
 
 import json
 import re
+import socket
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +12,7 @@ from server_process import ask, serve
 
 from shared import ROOT, imdb_rows
 
-CLIENTS = 32
+CLIENTS = 64
 
 
 def passes(server) -> tuple[int, int]:
@@ -65,8 +66,6 @@ def test_ids_that_the_model_does_not_know_are_found_in_the_pass_and_fail_alone(m
 
 
 FOUR_FUNCTIONS = """
-import threading
-running = threading.Semaphore(1)
 def model_fn(folder): return "model"
 def input_fn(body, content_type): return body.decode(), content_type
 def predict_fn(request, model): return request
@@ -104,8 +103,33 @@ def test_a_pass_that_fails_is_made_again_with_each_alone(program, tmp_path):
     (program / "code" / "inference.py").write_text(JOINING)
     with serve(program, tmp_path, "unix", SERVING_THREADS="1") as server:
         answers = at_once(server, map(str, range(200)), "text/x-any")
+        count, requests = passes(server)
+    assert requests == 200 and count < 200, "some shared a pass"
     assert [answer.status_code for answer in answers] == [200] * 7 + [500] + [200] * 192
     assert [answer.text.split()[0] for answer in answers[8:]] == [str(number) for number in range(8, 200)]
+
+
+def test_a_thread_may_wait_for_a_request_that_is_on_its_way(program, tmp_path):
+    """It would wait for 20 seconds, and goes on as soon as the batch is full."""
+    (program / "code" / "inference.py").write_text(JOINING)
+    variables = {"SERVING_THREADS": "1", "SERVING_BATCH_SIZE": "2", "SERVING_BATCH_WAIT_MS": "20000"}
+    with (
+        serve(program, tmp_path, "unix", **variables) as server,
+        socket.socket(socket.AF_UNIX) as slow,
+        ThreadPoolExecutor(1) as pool,
+    ):
+        slow.settimeout(30)
+        slow.connect(str(tmp_path / "socket"))
+        slow.sendall(b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nha")
+        for _ in range(20):  # the event loop has come round, so it has read this half
+            server.client.get("/ping")
+        other = pool.submit(ask, server, "other", "text/x-any")
+        while not re.search("^serving_waiting_requests 1$", server.client.get("/metrics").text, re.MULTILINE):
+            pass
+        slow.sendall(b"lf")
+        assert other.result().text.startswith("other ")
+        assert b"half as " in slow.recv(65536)
+        assert passes(server) == (1, 2)
 
 
 @pytest.mark.parametrize("name", ["model_fn", "input_fn", "predict_fn", "output_fn"])

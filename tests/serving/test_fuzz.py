@@ -58,9 +58,12 @@ def request(dice: random.Random) -> tuple[bytes, bool]:
         ["*/*", "application/json", "application/jsonlines", "text/html", ";;,,", "x" * 2000]
     )
     head = [f"Content-Type: {kind}", f"Accept: {accept}", "Host: x"]
-    line = dice.choice(
-        ["POST /invocations HTTP/1.1"] * 12 + ["PUT /invocations HTTP/1.1", "POST /%2e%2e/ HTTP/1.1"]
-    )
+    lines = ["POST /invocations HTTP/1.1"] * 12
+    lines += ["POST /invocations HTTP/1.0", "PUT /invocations HTTP/1.1", "POST /%2e%2e/ HTTP/1.1"]
+    line = dice.choice(lines)
+    if dice.randrange(500) == 0:  # about as large as a body may be
+        part = dice.choice([b"[", b'{"a":', b"9", b"1,", b"\n", b"x ", b"\xff", b'{"review": 7}\n'])
+        content = part * (dice.randrange(5 * 1024**2, 7 * 1024**2) // len(part))
     shape = dice.randrange(20)
     if shape == 0:  # half of it, and gone
         text = "\r\n".join([line, *head, f"Content-Length: {len(content) + 10}"])
@@ -154,6 +157,22 @@ def test_its_log_says_nothing_of_them(fuzzed):
     log = fuzzed[3]
     assert [json.loads(line)["event"] for line in log.splitlines()] == ["started"]
     assert MARK not in log
+
+
+def test_requests_in_one_packet_are_answered_in_their_order(model, tmp_path):
+    head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: "
+    good = head + b"text/plain\r\nContent-Length: 4\r\n\r\ngood"
+    bad = head + b"text/csv\r\nContent-Length: 3\r\n\r\n9,9"
+    last = good.replace(b"Host: x", b"Host: x\r\nConnection: close")
+    with serve(model, tmp_path, "unix"), socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(30)
+        connection.connect(str(tmp_path / "socket"))
+        connection.sendall(good + bad + bad + good + last)
+        found = b""
+        while chunk := connection.recv(65536):
+            found += chunk
+    statuses = [int(part[:3]) for part in found.split(b"HTTP/1.1 ")[1:]]
+    assert statuses == [200, 400, 400, 200, 200]
 
 
 def test_it_answers_as_before_and_its_memory_is_flat(fuzzed):

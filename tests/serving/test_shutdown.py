@@ -4,13 +4,15 @@ import asyncio
 import contextlib
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from server_process import serve
+from server_process import ask, listens, serve
 
 from shared import ROOT, imdb_rows
 
@@ -78,6 +80,52 @@ def test_connections_that_are_idle_do_not_hold_it_up_and_new_ones_are_not_taken(
         assert server.process.wait(10) == 0
         with pytest.raises(httpx.ConnectError):
             server.client.get("/ping")
+
+
+WAITING = """
+import pathlib, time
+CONTENT_TYPES, ACCEPTS = ("text/x-path",), ("text/plain",)
+def model_fn(folder): return None
+def input_fn(body, content_type): return pathlib.Path(body.decode())
+def output_fn(prediction, accept): return prediction, accept
+def predict_fn(path, model):
+    path.with_suffix(".begun").touch()
+    while not path.with_suffix(".end").exists(): time.sleep(0.01)
+    return path.name
+"""
+
+
+def until(condition) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_what_is_half_sent_or_half_done_is_answered_and_no_new_connection_taken(program, tmp_path):
+    (program / "code" / "inference.py").write_text(WAITING)
+    with serve(program, tmp_path, "tcp", SERVING_THREADS="1") as server, ThreadPoolExecutor(1) as pool:
+        address = ("127.0.0.1", server.client.base_url.port)
+        (tmp_path / "half.end").touch()
+        half = socket.create_connection(address, 30)
+        head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/x-path\r\n"
+        body = str(tmp_path / "half").encode()
+        half.sendall(head + b"Content-Length: %d\r\n\r\n%s" % (len(body), body[:3]))
+        asked = pool.submit(ask, server, str(tmp_path / "whole"), "text/x-path")
+        until((tmp_path / "whole.begun").exists)
+        server.process.send_signal(signal.SIGTERM)
+        until(lambda: not listens(socket.AF_INET, address))
+        assert server.process.poll() is None and not asked.done()
+        half.sendall(body[3:])
+        (tmp_path / "whole.end").touch()
+        assert asked.result().text == "whole" and asked.result().headers["connection"] == "close"
+        with half:
+            answer = b""
+            while chunk := half.recv(65536):
+                answer += chunk
+        assert answer.startswith(b"HTTP/1.1 200") and answer.endswith(b"half")
+        assert b"connection: close" in answer.lower()
+        assert server.process.wait(20) == 0
 
 
 def test_while_the_model_loads_it_ends_at_once(program, tmp_path):
