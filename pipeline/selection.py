@@ -30,6 +30,18 @@ class Selection:
         source = {"SourcePipelineExecutionArn": self.source} if self.source else {}
         return {"SelectedSteps": [{"StepName": name} for name in self.steps], **source}
 
+    def inherited(self, definition: Definition, given: Collection[str]) -> str:
+        """ "with the results of execution abc, and its parameters Epochs=3": those other than the defaults,
+        and not `given` anew."""
+        defaults = {name: str(each.get("DefaultValue")) for name, each in definition.parameters.items()}
+        own = [
+            f"{name}={value}"
+            for name, value in self.values.items()
+            if name not in given and str(value) != defaults.get(name)
+        ]
+        parameters = f"its parameters {', '.join(own)}" if own else "the default parameters"
+        return f"with the results of execution {control.execution_id(self.source or '')}, and {parameters}"
+
 
 def steps(definition: Definition, only: Iterable[str], first: str | None) -> tuple[str, ...]:
     """The steps named by --only; or --from: a step and all that comes after it.

@@ -233,6 +233,9 @@ def test_reviews_that_are_not_there(account, home):
     refused(
         account, home, 2, "there is nothing at s3://reviews-of-mine/foldr", arguments=["--plan", *missing]
     )
+    refused(
+        account, home, 2, "nothing at s3://no-bucket/x", arguments=["--plan", "--data", "s3://no-bucket/x"]
+    )
     again = ["--start", "--set", "InputData=s3://reviews-of-mine/x"]
     refused(account, home, 2, "there is nothing at s3://reviews-of-mine/x", arguments=["--upsert", *again])
 

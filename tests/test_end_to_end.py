@@ -162,6 +162,10 @@ def test_chosen_steps_go_on_from_the_results_of_an_earlier_run(first, small_revi
         "AccuracyTooLow",
     }
     assert answer["parameters"]["VocabularySize"] == "2000"  # of the run that is gone on from
+    (told,) = (
+        line for line in again.stderr.splitlines() if line.startswith("with the results of execution ")
+    )
+    assert "VocabularySize=2000" in told and "AccuracyThreshold" not in told
     only = pipeline(
         home,
         *go,

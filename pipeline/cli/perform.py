@@ -64,8 +64,7 @@ def perform(request: Request) -> int:
         compared = plan.against(_definition_in(request.against), config, sources.text, sources.values)
         _show(compared, request.as_json, sys.stdout)
         return 0
-    acts = request.upsert or request.start
-    size = (sources.reviews.size if sources.reviews else 0) if acts else None
+    size = None if request.plan else sources.reviews.size if sources.reviews else 0
     with sessions.connect(config, sessions.state_folder(), size) as clients:
         if request.start and not request.wait and not clients.outlives:
             raise UsageError("an execution on this machine ends with the command that started it; add --wait")
@@ -76,13 +75,14 @@ def perform(request: Request) -> int:
             planned = plan.make(
                 clients, config, sources.text, sources.bundles, sources.reviews, sources.values
             )
-        to_start = _start(clients, request, sources) if request.start else None
         if planned and request.plan:
             _show(planned, request.as_json, sys.stdout)
-        if planned and request.upsert:
+            return 0
+        to_start = _start(clients, request, sources) if request.start else None
+        if planned:
             _upsert(clients, planned, request, told)
         if not to_start:
-            if request.upsert and request.reviews:
+            if request.reviews:
                 options = ["--start", "--wait", "--data", str(sources.values["InputData"])]
                 print(f"start it on these reviews with: {run(config.environment, *options)}", file=told)
             return 0
@@ -129,6 +129,8 @@ def _start(clients: Clients, request: Request, sources: Sources) -> Start:
     graph, chosen = Definition.parse(text), None
     if request.selective:
         chosen = selection.select(clients, config, graph, request.only, request.first, request.source)
+        if chosen.source:
+            print(chosen.inherited(graph, values), file=sys.stderr)
         values = {**chosen.values, **values}
     reviews = values.get("InputData", parameters.table(config)["InputData"].default)
     origin = lineage.of(text, sources.bundles, sources.reviews, str(reviews))
@@ -161,11 +163,14 @@ def _look_up(clients: Clients, request: Request, values: Mapping[str, Value]) ->
     try:
         found = clients.storage.exists(uri)
     except ClientError as error:
-        if not aws_errors.is_denied(error):
+        if aws_errors.is_denied(error):
+            return  # a job's role may see what this person may not
+        if error.response["Error"]["Code"] != "NoSuchBucket":
             raise
-        return  # a job's role may see what this person may not
+        found = False
     if not found:
-        raise NotFound(f"there is nothing at {uri}; see: aws s3 ls {uri}")
+        look = f"aws s3 ls {uri}" if clients.outlives else f"ls {sessions.state_folder() / 's3'}"
+        raise NotFound(f"there is nothing at {uri}; see: {look}")
 
 
 def _upsert(clients: Clients, planned: Plan, request: Request, told: TextIO) -> None:

@@ -43,7 +43,11 @@ class Request:
                 "or --local, which does it all on this machine"
             )
         if self.plan and (self.upsert or self.start):
-            raise UsageError("--plan shows and changes nothing; give it alone, then the rest without it")
+            start = "--wait" if self.wait else "--start" if self.start else ""
+            rest = " ".join(filter(None, ("--upsert" if self.upsert else "", start)))
+            raise UsageError(
+                f"--plan shows and changes nothing; type it without {rest}, then {rest} without it"
+            )
         for option, text in (
             ("--from", self.first),
             ("--source", self.source),

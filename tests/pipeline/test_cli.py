@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -95,9 +96,9 @@ MISTAKES = [
     (("--local", "--data", ""), "--data is empty"),
     (("--local", "--data", "s3://bucket"), "write it like s3://bucket/folder"),
     (("--local", "--start", "--data", "README.md"), "uploaded by --upsert"),
-    (("--local", "--plan", "--upsert"), "--plan shows and changes nothing; give it alone"),
-    (("--env", "dev", "--plan", "--start"), "--plan shows and changes nothing; give it alone"),
-    (("--env", "dev", "--plan", "--upsert", "--wait"), "--plan shows and changes nothing; give it alone"),
+    (("--local", "--plan", "--upsert"), "type it without --upsert, then --upsert without it"),
+    (("--env", "dev", "--plan", "--start"), "type it without --start, then --start without it"),
+    (("--env", "dev", "--plan", "--upsert", "--wait"), "then --upsert --wait without it"),
     (("--local", "--plan", "--only", "Train"), "--only goes with --start"),
     (("--local", "--plan", "--from", "Train"), "--from goes with --start"),
     (("--local", "--start", "--source", "abc"), "--source goes with --only or --from"),
@@ -134,6 +135,14 @@ def test_a_mistake_is_a_message_and_exit_code_2_before_anything_is_written(
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
     assert {file.name for file in compiled.iterdir()} == {"definitions"}
+
+
+def test_reviews_in_s3_that_are_not_there_are_named(compiled: Path, tmp_path: Path) -> None:
+    home = tmp_path / "state"
+    shutil.copytree(compiled, home)
+    done = command("pipeline.run", "--local", "--data", "s3://nowhere/reviews.csv", home=home)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == f"error: there is nothing at s3://nowhere/reviews.csv; see: ls {home / 's3'}\n"
 
 
 def test_a_data_file_with_a_fault_is_named(tmp_path: Path) -> None:

@@ -123,6 +123,13 @@ def test_the_source_is_the_newest_that_ended_and_has_what_is_needed(tmp_path: An
     assert chosen == Selection(("Evaluate",), arn("failed"), {"Epochs": 7})  # Seed is not declared any more
 
 
+def test_what_a_choice_takes_over_is_said(tmp_path: Any) -> None:
+    chosen = select(clients(tmp_path, ("there", "Succeeded", ["Preprocess", "Train"])), "Evaluate")
+    there = "with the results of execution there, and "
+    assert chosen.inherited(GRAPH, {}) == f"{there}its parameters Epochs=7"
+    assert chosen.inherited(GRAPH, {"Epochs": 9}) == f"{there}the default parameters"
+
+
 def test_steps_that_start_from_nothing_need_no_source(tmp_path: Any) -> None:
     chosen = select(clients(tmp_path), "Preprocess", "Train")
     assert chosen == Selection(("Preprocess", "Train"), None, {})
