@@ -144,6 +144,12 @@ def describe(sagemaker: Any, arn: str) -> dict[str, Any]:
     return found
 
 
+def in_short(reason: str) -> str:
+    """The first line of a reason: what follows is mostly the end of a log."""
+    first, _, more = reason.partition("\n")
+    return f"{first} …" if more else first
+
+
 def execution_id(arn: str) -> str:
     return arn.rpartition("/")[2]
 
@@ -228,10 +234,26 @@ class LogTail:
         except absent:
             return []
 
+    def end(self, count: int) -> list[str]:
+        """The last lines, without those before them."""
+        absent = self.logs.exceptions.ResourceNotFoundException
+        try:
+            found = self.logs.describe_log_streams(logGroupName=self.group, logStreamNamePrefix=self.prefix)
+            names = [stream["logStreamName"] for stream in found["logStreams"]]
+            return [line for name in names for line in self._last(name, count)][-count:]
+        except absent:
+            return []
+
+    def _last(self, name: str, count: int) -> list[str]:
+        answer = self.logs.get_log_events(
+            logGroupName=self.group, logStreamName=name, startFromHead=False, limit=count
+        )
+        lines = [event["message"] for event in answer["events"]]
+        return lines or list(self._stream(name))  # the last page may be empty, and the log not
+
     def _stream(self, name: str) -> Iterator[str]:
-        while (
-            True
-        ):  # a page may be empty and not the last; the last one answers the token that it was asked with
+        # A page may be empty and not the last; the last one answers the token that it was asked with.
+        while True:
             before = self._tokens.get(name)
             token = {"nextToken": before} if before else {}
             answer = self.logs.get_log_events(
@@ -249,6 +271,6 @@ def log_of(clients: Any, job: tuple[str, str]) -> LogTail:
     return LogTail(clients.logs, _LOG_GROUPS[kind], f"{name}/")
 
 
-def log(clients: Any, step: Step) -> list[str]:
-    """The whole log of a step's job."""
-    return log_of(clients, step.job).read() if step.job else []
+def log_end(clients: Any, step: Step, count: int) -> list[str]:
+    """The last lines of the log of a step's job."""
+    return log_of(clients, step.job).end(count) if step.job else []

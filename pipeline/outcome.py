@@ -35,6 +35,11 @@ class StepOutcome:
     log: str | None  # the path or the page of its log
     log_end: list[str]  # the last lines, of a step that failed
 
+    @property
+    def reason_beside_log(self) -> str:
+        """A reason may end with the very lines that log_end has."""
+        return control.in_short(self.reason) if self.log_end else self.reason
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -140,7 +145,7 @@ def _steps(
                 job=found.job[1] if found.job else None,
                 link=clients.places.job(found),
                 log=clients.places.log(found),
-                log_end=control.log(clients, found)[-LOG_LINES:] if found.status == "Failed" else [],
+                log_end=control.log_end(clients, found, LOG_LINES) if found.status == "Failed" else [],
             )
         )
     return outcomes

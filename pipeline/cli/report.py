@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.control import ENDED
+from pipeline.control import ENDED, in_short
 from pipeline.outcome import NOT_RUN, WAITING, Outcome, StepOutcome
 
 FEW = 100  # test reviews, with which the interval is some 10 points wide or more
@@ -32,7 +32,8 @@ def facts(outcome: Outcome) -> Iterator[tuple[str, str]]:
     """("accuracy", "0.9153 (95 % interval …"), and so on: whatever there is to say."""
     yield "execution", f"{outcome.execution}: {outcome.status}, {outcome.seconds:.1f} s"
     if outcome.failure_reason:
-        yield "reason", outcome.failure_reason
+        logged = any(step.log_end for step in outcome.steps)  # and its end is told elsewhere
+        yield "reason", in_short(outcome.failure_reason) if logged else outcome.failure_reason
     if outcome.parameters:
         yield "parameters", ", ".join(f"{name}={value}" for name, value in outcome.parameters.items())
     if outcome.accuracy is not None:
@@ -72,7 +73,8 @@ def state(step: StepOutcome, told: str = "") -> str:
     if step.cached:
         return step.reason
     seconds = f", {step.seconds:.1f} s" if step.seconds is not None else ""
-    return f"{step.status}{seconds}" + (f"; {step.reason}" if step.reason and step.reason not in told else "")
+    told_before = not step.reason or step.reason in told
+    return f"{step.status}{seconds}" + ("" if told_before else f"; {step.reason_beside_log}")
 
 
 def _accuracy(outcome: Outcome) -> str:

@@ -30,10 +30,11 @@ def list_all(environment: str, flags: Mapping[str, Any], everything: bool, as_js
         return
     print(f"{'execution':<12}  {'started':<19}  {'status':<9}  accuracy  version  reason")
     for row in rows:
+        reason = control.in_short(row["failure_reason"] or "")
         accuracy = "-" if row["accuracy"] is None else f"{row['accuracy']:.4f}"
         print(
             f"{row['execution']}  {row['started']:%Y-%m-%d %H:%M:%S}  {row['status']:<9}  {accuracy:<8}  "
-            f"{row['model_package_version'] or '-':<7}  {row['failure_reason'] or ''}".rstrip()
+            f"{row['model_package_version'] or '-':<7}  {reason}".rstrip()
         )
     if len(found) > len(rows):
         print(f"and {len(found) - len(rows):,} more; see: {command(environment, 'runs', 'list', '--all')}")

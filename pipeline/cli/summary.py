@@ -87,7 +87,9 @@ def _time(step: StepOutcome) -> str:
 
 def _note(step: StepOutcome) -> str:
     """Why it failed, was cached, or ran."""
-    note = escaped(step.reason.removeprefix("cached").removeprefix(", ") if step.cached else step.reason)
+    note = escaped(
+        step.reason.removeprefix("cached").removeprefix(", ") if step.cached else step.reason_beside_log
+    )
     if step.status == "Failed" and step.log and step.log.startswith("https://"):
         note = f"{note} ([log]({step.log}))".strip()
     return note

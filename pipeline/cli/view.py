@@ -6,7 +6,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, TextIO
 
-from pipeline.control import ENDED, Step
+from pipeline.control import ENDED, Step, in_short
 from pipeline.dag import Definition
 from pipeline.places import Places
 from pipeline.watch import Event, JobStarted, LogLine, StatusChanged, StepChanged
@@ -38,7 +38,9 @@ def describe(step: Step) -> str:
     if step.status not in ENDED or step.seconds is None:
         return step.status
     word = "in" if step.status == "Succeeded" else "after"
-    return f"{step.status} {word} {step.seconds:.1f} s" + (f": {step.reason}" if step.reason else "")
+    return f"{step.status} {word} {step.seconds:.1f} s" + (
+        f": {in_short(step.reason)}" if step.reason else ""
+    )
 
 
 class PlainView:
@@ -124,7 +126,7 @@ class LiveView:
                 continue
             running = step.status not in ENDED
             seconds = time.monotonic() - self._seen[name] if running else step.seconds or 0
-            detail = self._lines.get(name, "") if running else step.reason or step.note
+            detail = self._lines.get(name, "") if running else in_short(step.reason) or step.note
             state = "Cached" if step.cached_from else step.status
             style = {"Succeeded": "green", "Cached": "cyan", "Failed": "red", "Stopped": "yellow"}.get(
                 state, "bold"

@@ -127,7 +127,7 @@ class Moments:
         """One line an answer; at the end the same token again, as CloudWatch does."""
         lines = self.notes if request["logStreamName"] == "abcdefghijkl" else self.moments[self.at][2]
         first = int(request.get("nextToken", "f/0")[2:])
-        shown = lines[first : first + 1]
+        shown = lines[first : first + 1] if request["startFromHead"] else lines[-request["limit"] :]
         return {
             "events": [{"message": line} for line in shown],
             "nextForwardToken": f"f/{first + len(shown)}",

@@ -113,12 +113,13 @@ def test_what_did_not_fail_is_not_retried(status: str) -> None:
     assert scene.called("RetryPipelineExecution") == 0
 
 
-def test_the_log_of_a_failed_step_can_be_read_whole() -> None:
+def test_of_the_log_of_a_failed_step_no_more_than_its_end_is_read() -> None:
     failed = ran("Train", "Failed", seconds=9, FailureReason="no", Metadata={"ProcessingJob": {"Arn": JOB}})
     scene = Moments(("Failed", [failed], ["one", "two", "three"]))
     (found,) = control.steps(scene.clients, ARN)
     assert (found.reason, found.seconds) == ("no", 9)
-    assert control.log(scene.clients, found) == ["one", "two", "three"]
+    assert control.log_end(scene.clients, found, 2) == ["two", "three"]
+    assert [asked["limit"] for name, asked in scene.calls if name == "GetLogEvents"] == [2]
 
 
 def test_an_execution_that_does_not_exist_is_named() -> None:
@@ -144,5 +145,7 @@ def test_an_empty_page_of_a_log_is_not_its_end() -> None:
     streams = {"logStreams": [{"logStreamName": "job/algo-1"}, {"logStreamName": "job/algo-2"}]}
     answers = {"DescribeLogStreams": lambda _: streams, "GetLogEvents": events}
     tail = control.LogTail(scripted("logs", answers, []), "group", "job/")
+    assert tail.end(3) == ["two", "one", "two"]
+    tail = control.LogTail(tail.logs, "group", "job/")
     assert tail.read() == ["one", "two", "one", "two"]  # of both streams
     assert tail.read() == []

@@ -156,6 +156,17 @@ def test_the_end_of_the_log_stands_under_the_steps(tmp_path: Path) -> None:
     )
 
 
+def test_the_end_of_a_log_is_told_once_though_the_reasons_hold_it_too(tmp_path: Path) -> None:
+    reason = "AlgorithmError: exit code: 1; its log ends:\nTraceback\nValueError: no reviews"
+    failed = {**EVALUATED, "StepStatus": "Failed", "FailureReason": reason}
+    log = ["Traceback", "ValueError: no reviews"]
+    shown = text(tmp_path, "Failed", [failed], log=log, reason=f"Step Evaluate: {reason}")
+    assert shown.count("ValueError") == 1
+    assert "reason      Step Evaluate: AlgorithmError: exit code: 1; its log ends: …\n" in shown
+    without = text(tmp_path, "Failed", [failed], reason=f"Step Evaluate: {reason}")
+    assert without.count("ValueError") == 1  # then the reason is all there is
+
+
 @pytest.mark.parametrize(
     "words",
     [

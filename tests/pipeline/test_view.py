@@ -45,7 +45,7 @@ EVENTS = [
     JobStarted(state("Train", "Executing")),
     LogLine("Train", "loading"),
     LogLine("Train", "epoch=1 train_loss=0.5"),
-    StepChanged(state("Train", "Failed", 12.34, reason="out of memory", note="epochs changed")),
+    StepChanged(state("Train", "Failed", 12.34, reason="out of memory\nTraceback", note="epochs changed")),
     StatusChanged("Failed", "why"),
 ]
 LINES = [
@@ -54,7 +54,7 @@ LINES = [
     "Prepare: cached, since 2026-11-24 10:00:00",
     "Train: Executing",
     "Train: epoch=1 train_loss=0.5",
-    "Train: Failed after 12.3 s: out of memory",
+    "Train: Failed after 12.3 s: out of memory …",
     "Train: it ran, because: epochs changed",
     "execution Failed",
 ]
