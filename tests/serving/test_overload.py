@@ -61,6 +61,8 @@ def test_bodies_that_are_large_together_are_too_much_and_one_of_any_size_is_not(
         assert ask(server, "00000".ljust(3_000_000)).status_code == 200
         answers = list(pool.map(lambda _: ask(server, "00300".ljust(600_000)).status_code, range(8)))
         assert answers.count(200) in (2, 3) and answers.count(503) == 8 - answers.count(200)
+        small = list(pool.map(lambda _: ask(server, "00050").status_code, range(8)))
+        assert small == [200] * 8, "what was answered counts no more"
 
 
 def test_a_batch_transform_is_not_refused(sleepy, tmp_path):

@@ -22,7 +22,8 @@ CLIENTS = 32
 class Client:
     """Asks again and again on one connection, until the server closes it."""
 
-    def __init__(self, texts: list[str]) -> None:
+    def __init__(self, texts: list[str], pause: float) -> None:
+        self._pause = pause  # seconds between an answer and the next request
         self.answers = 0
         self.end = "none"
         head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
@@ -51,12 +52,14 @@ class Client:
             if b"connection: close" in head.lower():
                 self.end = "closed with an answer"
                 return
+            await asyncio.sleep(self._pause)
 
 
 @pytest.mark.parametrize("after", [0.3, 0.7, 1.1])
 def test_every_request_that_was_sent_is_answered(model, tmp_path, after):
     texts = [row["text"] for row in imdb_rows(200)]
-    clients = [Client(texts[number:] + texts[:number]) for number in range(CLIENTS)]
+    pauses = [0.05 * (number % 2) for number in range(CLIENTS)]  # half of them are idle for most of the time
+    clients = [Client(texts[number:] + texts[:number], pause) for number, pause in enumerate(pauses)]
 
     async def load(process):
         tasks = [asyncio.create_task(client.run(str(tmp_path / "socket"))) for client in clients]
