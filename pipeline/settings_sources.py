@@ -54,8 +54,8 @@ def gather(
             if key not in known:
                 near = difflib.get_close_matches(str(key).lower(), known, n=1)
                 hint = f"; did you mean {_named(source, near[0])!r}?" if near else ""
-                if source == FLAGS and str(key)[:1].isupper():
-                    hint = f"; a parameter of the pipeline is set with --set {key}=…"
+                if source == FLAGS and not near:
+                    hint = f"; see: python -m pipeline config; a parameter of the pipeline is --set {key}=…"
                 raise SettingsError(f"{source}: unknown setting {_named(source, key)!r}{hint}")
             values[key] = value
             origins[key] = _named(source, key) if source == VARIABLES else source
@@ -96,13 +96,11 @@ class _Loader(yaml.SafeLoader):
     """Refuses a key that stands twice, of which YAML's own loader takes the last."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        seen: set[str] = set()
-        for key, _ in node.value:
-            if key.value in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key.value!r} stands twice", key.start_mark
-                )
-            seen.add(key.value)
+        keys = [key for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        for place, key in enumerate(keys):
+            if key.value in {earlier.value for earlier in keys[:place]}:
+                line = key.start_mark.line + 1
+                raise SettingsError(f"line {line}: the key {key.value!r} stands twice; keep one of the lines")
         return super().construct_mapping(node, deep)
 
 
@@ -110,6 +108,8 @@ def mapping(path: Path) -> dict[str, Any]:
     """A YAML file of `key: value` lines."""
     try:
         content = yaml.load(path.read_text(encoding="utf-8"), _Loader) or {}  # noqa: S506 (a safe one)
+    except SettingsError as error:
+        raise SettingsError(f"{path}, {error}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path} is not YAML: {error}") from error
     if not isinstance(content, dict):

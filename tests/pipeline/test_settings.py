@@ -86,7 +86,7 @@ def test_a_missing_value_is_named_with_where_to_set_it(config: Path) -> None:
 
 def test_a_parameter_among_the_flags_is_told_how_it_is_set(config: Path) -> None:
     with pytest.raises(
-        SettingsError, match="'Epochs'; a parameter of the pipeline is set with --set Epochs="
+        SettingsError, match="'Epochs'; see: .*; a parameter of the pipeline is --set Epochs=…"
     ):
         settings.load("lab", {"Epochs": "3"}, variables={})
 
@@ -94,11 +94,13 @@ def test_a_parameter_among_the_flags_is_told_how_it_is_set(config: Path) -> None
 def test_a_key_that_stands_twice_is_named_with_its_line(config: Path) -> None:
     lines = (config / "lab.yaml").read_text().splitlines()
     (config / "lab.yaml").write_text("\n".join([*lines, "bucket: another"]))
-    with pytest.raises(SettingsError, match=rf"the key 'bucket' stands twice[\s\S]*line {len(lines) + 1},"):
+    with pytest.raises(
+        SettingsError, match=rf"lab.yaml, line {len(lines) + 1}: the key 'bucket' stands twice"
+    ):
         settings.load("lab", variables={})
 
 
-@pytest.mark.parametrize("content", ["a: [", "- a\n"])
+@pytest.mark.parametrize("content", ["a: [", "- a\n", "? [a]\n: b\n"])
 def test_a_file_that_is_no_mapping_is_refused(config: Path, content: str) -> None:
     (config / "lab.yaml").write_text(content)
     with pytest.raises(SettingsError, match=r"lab\.yaml"):
@@ -179,8 +181,25 @@ def test_the_tags_that_nobody_may_set_are_those_that_the_definition_sets() -> No
         ({"tags": "team"}, "tags = 'team': 'team' is no key=value"),
         ({"tags": {"a,b": "c"}}, "tags = 'a,b': "),
         ({"account": 123456789012}, "account = 123456789012: .*; put it in quotes"),
-        ({"region": "us-east"}, "region = 'us-east': "),
-        ({"input_data": "reviews.csv"}, "input_data = 'reviews.csv': "),
+        ({"account": "12"}, "account = '12': it must be the 12 digits of an account: 123456789012"),
+        ({"region": "us-east"}, "region = 'us-east': it must be a region such as us-east-1"),
+        ({"input_data": "reviews.csv"}, "input_data = 'reviews.csv': it must be in S3: s3://bucket/folder"),
+        ({"pipeline_role": "me"}, "it must be a role's ARN: arn:aws:iam::123456789012:role/name"),
+        ({"bucket": "s3://mine"}, "it must be a bucket's name alone: my-bucket"),
+        ({"training_instance_type": "m5"}, "it must be an instance type such as ml.m5.xlarge"),
+        ({"pipeline": "a b"}, "letters and digits, with hyphens between them: sentiment-dev"),
+        ({"retry_attempts": "many"}, "retry_attempts = 'many': it must be a whole number$"),
+        ({"retry_attempts": "21"}, "retry_attempts = '21': it must be at most 20$"),
+        ({"retry_attempts": "0"}, "retry_attempts = '0': it must be at least 1$"),
+        ({"poll_seconds": "0"}, "poll_seconds = '0': it must be more than 0$"),
+        ({"poll_seconds": "soon"}, "poll_seconds = 'soon': it must be a number$"),
+        ({"spot": "maybe"}, "spot = 'maybe': it must be true or false$"),
+        ({"runner": "docker"}, "runner = 'docker': it must be 'process' or 'container'$"),
+        ({"serving_image": ""}, "serving_image = '': it must not be empty$"),
+        ({"bucket": ["a"]}, r"bucket = \['a'\]: it must be a text$"),
+        ({"subnets": 5}, r"subnets = 5: it must be a list: \[a, b\] in the file, a,b elsewhere$"),
+        ({"tags": 5}, "tags = 5: it must be pairs: {key: value} in the file, key=value elsewhere$"),
+        ({"security_groups": "a,b,c,d,e,f"}, "it must have at most 5 items"),
         ({"pipeline": "p" * 83}, "pipeline = 'ppp.*at most 82"),
         ({"endpoint": "e" * 64}, "endpoint = 'eee.*at most 63"),
         ({"accuracy_threshold": "nan"}, "accuracy_threshold = 'nan': "),
