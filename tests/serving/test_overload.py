@@ -65,6 +65,37 @@ def test_bodies_that_are_large_together_are_too_much_and_one_of_any_size_is_not(
         assert small == [200] * 8, "what was answered counts no more"
 
 
+IN_TURN = """
+import itertools, pathlib, time
+turn = itertools.count()
+CONTENT_TYPES, ACCEPTS = ("text/x-path",), ("text/plain",)
+def model_fn(folder): return None
+def input_fn(body, content_type): return pathlib.Path(body.decode())
+def output_fn(prediction, accept): return prediction, accept
+def predict_fn(gate, model):
+    gate.with_suffix(".begun").touch()
+    while not gate.exists(): time.sleep(0.01)
+    return str(next(turn))
+"""
+
+
+def test_who_came_first_is_answered_first(program, tmp_path):
+    (program / "code" / "inference.py").write_text(IN_TURN)
+    variables = {"SERVING_THREADS": "1", "SERVING_BATCH_SIZE": "1"}
+    with serve(program, tmp_path, "unix", **variables) as server, ThreadPoolExecutor(8) as pool:
+        gate = tmp_path / "gate"
+        answers = [pool.submit(ask, server, str(gate), "text/x-path")]
+        while not (tmp_path / "gate.begun").exists():
+            time.sleep(0.01)
+        for number in range(1, 8):
+            answers.append(pool.submit(ask, server, str(gate), "text/x-path"))
+            deadline = time.monotonic() + 20
+            while waiting(server) != number:
+                assert time.monotonic() < deadline
+        gate.touch()
+        assert [answer.result().text for answer in answers] == [str(number) for number in range(8)]
+
+
 def test_a_batch_transform_is_not_refused(sleepy, tmp_path):
     with serve(sleepy, tmp_path, "unix", SAGEMAKER_BATCH="true") as server, ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(lambda _: ask(server, "00050".ljust(5_000_000)).status_code, range(16)))
