@@ -15,7 +15,6 @@ _FIRST = {  # of a group, in the order of the model; a blank line goes before it
     "network_isolation",
     "input_data",
 }
-_WIDTH = 56  # of the values: most fit, a longer one pushes its origin to the right
 
 
 def show(environment: str, flags: Mapping[str, Any], as_json: bool) -> None:
@@ -28,14 +27,14 @@ def show(environment: str, flags: Mapping[str, Any], as_json: bool) -> None:
 
 
 def lines(loaded: Loaded) -> Iterator[str]:
-    """spot    true    config/prod.yaml"""
+    """spot    config/prod.yaml    true: the value last, for some are long"""
     rows = [(key, _text(value), loaded.origins[key]) for key, value in loaded.settings]
     names = max(len(key) for key, _, _ in rows)
-    values = min(_WIDTH, max(len(text) for _, text, _ in rows))
+    origins = max(len(origin) for _, _, origin in rows)
     for key, text, origin in rows:
         if key in _FIRST:
             yield ""
-        yield f"{key:<{names}}  {text:<{values}}  {origin}"
+        yield f"{key:<{names}}  {origin:<{origins}}  {text}"
 
 
 def as_dict(loaded: Loaded) -> dict[str, dict[str, Any]]:

@@ -1,6 +1,7 @@
 """config: every setting with its value and where that came from."""
 
 import json
+import re
 
 import pytest
 
@@ -10,9 +11,12 @@ from pipeline.errors import SettingsError
 
 
 def shown(**flags: str) -> dict[str, str]:
-    """key -> the rest of its line, of prod."""
+    """key -> where its value came from and the value, of prod: each at its column, however long."""
     loaded = settings.trace("prod", flags, variables={"SENTIMENT_REGION": "eu-west-1"})
-    return {line.split()[0]: line.partition("  ")[2].strip() for line in config.lines(loaded) if line}
+    lines = [line for line in config.lines(loaded) if line]
+    (origins,) = {line.index(loaded.origins[line.split()[0]]) for line in lines}
+    (values,) = {re.search(r"\S  +(\S*)$", line).start(1) for line in lines}  # type: ignore[union-attr]
+    return {line.split()[0]: f"{line[origins:values].strip()}|{line[values:]}" for line in lines}
 
 
 def test_every_setting_is_shown_once_in_the_order_of_the_model() -> None:
@@ -38,14 +42,14 @@ def test_a_line_has_the_value_and_where_it_came_from(key: str, value: str, origi
         "security_groups": "sg-1",
         "tags": "team=search,stage=lab",
     }
-    assert shown(**flags)[key].split(maxsplit=1) == [value, origin]
+    assert shown(**flags)[key] == f"{origin}|{value}"
 
 
 def test_what_is_shown_can_be_given_as_a_flag() -> None:
     flags = {"subnets": "a,b", "security_groups": "c", "tags": "team=search", "spot": "false"}
     loaded = settings.trace("prod", flags, variables={})
     lines = [line.split() for line in config.lines(loaded) if line]
-    again = {key: value for key, value, *_ in lines if value != "-" and key != "environment"}
+    again = {key: value for key, *_, value in lines if value != "-" and key != "environment"}
     assert settings.load("prod", again, variables={}) == loaded.settings
 
 
