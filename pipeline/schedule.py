@@ -110,6 +110,15 @@ def check(expression: str, now: datetime) -> None:
         raise UsageError(f"{expression!r} is no schedule: {problem}; write {EXAMPLES}")
 
 
+def often(expression: str) -> bool:
+    """Whether it starts executions more than once an hour: they take about as long, and each costs."""
+    kind, _, rest = expression.partition("(")
+    first = rest.split()[0]
+    if kind == "rate":
+        return "minute" in rest and int(first) < 60
+    return kind == "cron" and not first.isdigit()
+
+
 def _rate(text: str, now: datetime) -> str | None:
     match = re.fullmatch(r"([1-9]\d*) (minute|hour|day)(s?)", text)
     if not match:

@@ -1,6 +1,7 @@
 """schedule set, schedule show, schedule remove."""
 
 import json
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -15,6 +16,12 @@ def set_(environment: str, flags: Mapping[str, Any], expression: str) -> None:
     with _scheduler(environment, flags) as (clients, config):
         done = schedule.put(clients, config, expression)
     print(f"{done}: {config.pipeline} starts at {expression}, UTC")
+    if schedule.often(expression):
+        print(
+            f"warning: {expression} is more than once an hour: runs overlap, and each costs what "
+            "pipeline.run --plan says; a usual one is rate(7 days)",
+            file=sys.stderr,
+        )
 
 
 def show(environment: str, flags: Mapping[str, Any], as_json: bool) -> None:

@@ -98,6 +98,24 @@ def test_what_a_person_has_set_beside_is_kept(scene: Scene) -> None:
     assert scene.changes() == []
 
 
+@pytest.mark.parametrize(
+    ("expression", "often"),
+    [
+        ("rate(1 minute)", True),
+        ("rate(59 minutes)", True),
+        ("rate(60 minutes)", False),
+        ("rate(1 hour)", False),
+        ("cron(* 6 ? * MON *)", True),
+        ("cron(0/10 * * * ? *)", True),
+        ("cron(0 6 ? * MON *)", False),
+        ("at(2030-01-31T06:00:00)", False),
+    ],
+)
+def test_more_than_once_an_hour_is_often(expression: str, often: bool) -> None:
+    schedule.check(expression, NOW)
+    assert schedule.often(expression) == often
+
+
 def test_it_is_removed_once(scene: Scene) -> None:
     schedule.put(scene.clients, SETTINGS, WEEKLY)
     scene.calls.clear()
@@ -216,6 +234,10 @@ def test_the_commands(account: Scene, capsys: pytest.CaptureFixture[str]) -> Non
     assert 'schedule set "rate(7 days)" --env dev' in capsys.readouterr().out
     command.set_("dev", flags, WEEKLY)
     assert capsys.readouterr().out == "created: sentiment-dev starts at rate(7 days), UTC\n"
+    command.set_("dev", flags, "rate(1 minute)")
+    assert capsys.readouterr().err.startswith("warning: rate(1 minute) is more than once an hour")
+    command.set_("dev", flags, WEEKLY)
+    assert capsys.readouterr().err == ""
     command.show("dev", flags, as_json=False)
     shown = capsys.readouterr().out
     assert "schedule  rate(7 days), UTC\nstate     ENABLED\n" in shown
