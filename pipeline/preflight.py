@@ -15,6 +15,7 @@ from botocore.exceptions import ClientError
 from pipeline.aws_errors import is_denied
 from pipeline.finding import Finding
 from pipeline.images.addresses import Image
+from pipeline.lint.arns import EXAMPLE_ACCOUNT
 from pipeline.settings import Settings
 
 _SAGEMAKER = "sagemaker.amazonaws.com"
@@ -44,6 +45,8 @@ def check(account: Account, settings: Settings) -> list[Finding]:
         problem = f"these credentials are of account {caller['Account']}, the settings of {settings.account}"
         file = f"config/{settings.environment}.yaml"
         remedy = f"set AWS_PROFILE to a profile of that account, or `account` in {file}"
+        if settings.account == EXAMPLE_ACCOUNT:
+            remedy = f"that is the account of AWS's own examples; write yours into {file}: `account`"
         return [Finding("", "account", problem, remedy)]
     groups: list[Callable[[], Iterator[Finding]]] = [
         lambda: _bucket(account.s3, settings),

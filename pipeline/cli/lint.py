@@ -7,24 +7,13 @@ from typing import Any
 
 from pipeline import settings
 from pipeline.cli.show import definition_of
-from pipeline.finding import Finding
 from pipeline.lint import errors, lint
-
-PLACEHOLDER = Finding(
-    "",
-    "account",
-    "111122223333 is the account of AWS's own examples",
-    "write yours into the environment's file in config/",
-    "warning",
-)
 
 
 def run(environment: str, flags: Mapping[str, Any], as_json: bool) -> int:
     """Print the findings; 2 when there is an error among them."""
     config = settings.load(environment, flags)
     findings = lint(definition_of(config), config)
-    if config.account in PLACEHOLDER.problem:
-        findings = [PLACEHOLDER, *findings]
     if as_json:
         print(json.dumps([asdict(finding) for finding in findings]))
     else:

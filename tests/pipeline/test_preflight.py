@@ -175,6 +175,10 @@ def test_credentials_of_another_account_are_the_only_finding(account: Account) -
     (found,) = check(account, account="999999999999")
     assert f"of account {ACCOUNT}, the settings of 999999999999" in found.problem
     assert "AWS_PROFILE" in found.remedy
+    (found,) = check(account, account="111122223333")  # as config/ is shipped
+    assert found.remedy == (
+        "that is the account of AWS's own examples; write yours into config/prod.yaml: `account`"
+    )
 
 
 def test_a_bucket_that_does_not_exist(account: Account) -> None:
