@@ -11,7 +11,7 @@ from server_process import ask, serve
 REQUESTS = 10_000
 SEED = 20261125
 MARK = "marzipan"  # stands in every text, and must not stand in the log
-GROWTH = 20e6  # bytes of memory over the second half; the first warms up
+GROWTH = 10e6  # bytes of memory over the second half; the first warms up
 TYPES = ["text/plain", "application/json", "application/jsonlines", "text/csv"]
 
 
