@@ -8,10 +8,9 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import NoReturn
 
 from pipeline.errors import PipelineError, StateFolderError, UsageError
-
-INTERRUPTED = 130  # 128 + SIGINT
 
 
 @contextmanager
@@ -20,10 +19,6 @@ def reported() -> Iterator[None]:
     into one object on stdout."""
     try:
         yield
-    except SystemExit as end:
-        if end.code == INTERRUPTED:  # Typer has heard Ctrl-C, and says nothing
-            print("interrupted", file=sys.stderr)
-        raise
     except KeyboardInterrupt:
         sys.exit("interrupted")
     except BrokenPipeError:  # the reader of our output has gone, as with `| head`
@@ -34,9 +29,14 @@ def reported() -> Iterator[None]:
         if known is None:
             raise
         print(f"error: {known}", file=sys.stderr)
-        if "--json" in sys.argv:
-            print(json.dumps({"error": {"message": str(known), "exit_code": known.exit_code}}))
-        sys.exit(known.exit_code)
+        end(str(known), known.exit_code)
+
+
+def end(message: str, exit_code: int) -> NoReturn:
+    """After the words for people on stderr: with --json the same for machines, and the exit."""
+    if "--json" in sys.argv:
+        print(json.dumps({"error": {"message": message, "exit_code": exit_code}}))
+    sys.exit(exit_code)
 
 
 def _known(error: Exception) -> PipelineError | None:

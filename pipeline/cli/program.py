@@ -2,10 +2,15 @@
 
 import atexit
 import gc
+import sys
+from typing import cast
 
 import typer
 
-from pipeline.cli.errors import reported
+from pipeline.cli.errors import end, reported
+
+INTERRUPTED = 130  # 128 + SIGINT: what Typer makes of Ctrl-C, without a word
+_WrongOptions = cast(type[typer.BadParameter], typer.BadParameter.__bases__[0])  # not exported by Typer
 
 
 def run(app: typer.Typer, name: str) -> None:
@@ -17,4 +22,11 @@ def run(app: typer.Typer, name: str) -> None:
     gc.set_threshold(100_000, 50, 50)
     atexit.register(gc.freeze)
     with reported():
-        app(prog_name=name)
+        try:
+            code = app(prog_name=name, standalone_mode=False)
+        except _WrongOptions as error:
+            error.show()
+            end(error.format_message(), error.exit_code)
+        if code == INTERRUPTED:
+            print("interrupted", file=sys.stderr)
+        sys.exit(code)

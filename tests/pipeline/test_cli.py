@@ -191,10 +191,26 @@ def test_with_json_a_mistake_is_an_object_too() -> None:
     assert told["exit_code"] == 2 and told["message"].startswith("Epochs=0 is out of range")
 
 
-def test_an_interrupt_is_said(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as exit, reported():
-        raise SystemExit(130)  # as Typer ends on Ctrl-C
-    assert exit.value.code == 130 and capsys.readouterr().err == "interrupted\n"
+def test_with_json_options_that_do_not_exist_are_an_object_too() -> None:
+    done = command("pipeline", "runs", "list", "--jsn", "--json")
+    assert done.returncode == 2 and "Usage: python -m pipeline runs list" in done.stderr
+    told = json.loads(done.stdout)["error"]
+    assert told == {"message": "No such option: --jsn (Possible options: --env, --json)", "exit_code": 2}
+
+
+def test_an_interrupt_is_said() -> None:
+    code = (
+        "import os, signal, time, typer\n"
+        "from pipeline.cli import program\n"
+        "app = typer.Typer()\n"
+        "@app.command()\n"
+        "def long() -> None:\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
+        "    time.sleep(60)\n"
+        "program.run(app, 'x')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted\n")
 
 
 def test_what_aws_refuses_is_a_message_with_exit_code_3(capsys: pytest.CaptureFixture[str]) -> None:
