@@ -47,28 +47,41 @@ class Load:
         self.requests = requests(reviews)
         self.statuses: Counter[str] = Counter()
         self.latencies: list[float] = []
+        self.reconnected = 0
         self.idle: list[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = []
 
     async def ask(self, number: int) -> None:
         began = time.perf_counter()
-        try:
-            reader, writer = (
-                self.idle.pop() if self.idle else await asyncio.open_connection("127.0.0.1", self.port)
-            )
-            writer.write(self.requests[number % len(self.requests)])
-            head = (await reader.readuntil(b"\r\n\r\n")).lower()
-            await reader.readexactly(int(head.split(b"content-length: ")[1].split(b"\r\n")[0]))
-        except (OSError, asyncio.IncompleteReadError):
-            self.statuses["no answer"] += 1
-            return
-        status = head[9:12].decode()
+        while True:
+            reused = bool(self.idle)
+            try:
+                connection = (
+                    self.idle.pop() if reused else await asyncio.open_connection("127.0.0.1", self.port)
+                )
+                status, stays = await self._exchange(*connection, self.requests[number % len(self.requests)])
+                break
+            except (OSError, asyncio.IncompleteReadError):
+                if not reused:
+                    self.statuses["no answer"] += 1
+                    return
+                self.reconnected += 1  # the server closes a connection that was idle for a while
         self.statuses[status] += 1
         if status == "200":
             self.latencies.append((time.perf_counter() - began) * 1000)
-        if b"connection: close" in head:
-            writer.close()
+        if stays:
+            self.idle.append(connection)
         else:
-            self.idle.append((reader, writer))
+            connection[1].close()
+
+    @staticmethod
+    async def _exchange(
+        reader: asyncio.StreamReader, writer: asyncio.StreamWriter, request: bytes
+    ) -> tuple[str, bool]:
+        """(status, whether the connection stays)"""
+        writer.write(request)
+        head = (await reader.readuntil(b"\r\n\r\n")).lower()
+        await reader.readexactly(int(head.split(b"content-length: ")[1].split(b"\r\n")[0]))
+        return head[9:12].decode(), b"connection: close" not in head
 
     async def closed(self, clients: int) -> None:
         end = time.perf_counter() + self.seconds
@@ -96,6 +109,7 @@ class Load:
         cuts = statistics.quantiles(self.latencies, n=100) if len(self.latencies) > 1 else [0.0] * 99
         return {
             "statuses": dict(sorted(self.statuses.items())),
+            "reconnected": self.reconnected,
             "per_second": self.statuses.total() / seconds,
             "p50_ms": cuts[49],
             "p99_ms": cuts[98],

@@ -48,6 +48,8 @@ def ours(runner: str, data: Path, home: Path) -> dict[str, float]:
         "AccuracyThreshold=0.5",
     )
     answer, _, _ = command(home, *arguments)
+    if "error" in answer:
+        sys.exit(answer["error"]["message"])
     return {step["name"]: step["seconds"] for step in answer["steps"] if step["name"] in STEPS}
 
 

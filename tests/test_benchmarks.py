@@ -47,7 +47,7 @@ def test_a_plan_that_takes_too_long_is_named(figure):
 def test_the_server_kept_every_promise_and_its_memory_was_watched_for_half_an_hour():
     assert serving.PROMISES.keys() <= SERVED.keys()
     assert serving.broken(SERVED) == []
-    assert SERVED["memory_minutes"] >= 30 and SERVED["memory_errors"] == 0
+    assert SERVED["memory_minutes"] >= 30 and SERVED["memory_requests"] > 700_000
 
 
 @pytest.mark.parametrize("figure", serving.PROMISES)
