@@ -123,6 +123,7 @@ def test_who_has_waited_too_long_is_told_and_a_ping_tells_of_threads_that_are_st
 def test_a_body_that_does_not_come_is_not_waited_for(sleepy, tmp_path):
     with serve(sleepy, tmp_path, "unix", SERVING_BODY_SECONDS="0.3") as server:
         with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(30)
             client.connect(str(tmp_path / "socket"))
             head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
             client.sendall(head + b"Content-Length: 100\r\n\r\nhalf")
