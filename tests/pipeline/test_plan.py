@@ -50,7 +50,7 @@ def test_reviews_are_uploaded_where_the_run_will_read_them(account: Account, sma
 @pytest.mark.parametrize("size", [INLINE_BYTES, INLINE_BYTES + 1])
 def test_a_definition_that_lint_notes_as_long_goes_through_s3(account: Account, size: int) -> None:
     text = account.text + " " * (size - len(account.text.encode()))
-    noted = [finding.severity for finding in lint(text, account.settings)] == ["note"]
+    noted = "note" in [finding.severity for finding in lint(text, account.settings)]
     uploaded = "the definition" in [upload.what for upload in planned(account, text).uploads]
     assert noted == uploaded == (size > INLINE_BYTES)
 
