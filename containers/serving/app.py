@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from .batching import Answer, Batcher, Full, Limits, TooLate
 from .metrics import Metrics
-from .program import DEFAULT, Program, Query
+from .program import DEFAULT, Program, ProgramFailed, Query
 
 MEGABYTE = 1024 * 1024
 DISCARDED = (
@@ -66,7 +66,7 @@ class Service:
             self._batcher = Batcher(self._program, self._limits, self._passed)
             yield
 
-        return Starlette(
+        app = Starlette(
             routes=[
                 Route("/ping", self._ping),
                 Route("/invocations", self._invocations, methods=["POST"]),
@@ -76,6 +76,8 @@ class Service:
             exception_handlers={HTTPException: _refuse},
             lifespan=lifespan,
         )
+        app.router.redirect_slashes = False
+        return app
 
     async def _ping(self, request: Request) -> Response:
         sample = self._program.sample
@@ -130,7 +132,7 @@ class Service:
             raise HTTPException(503, "no thread came to it in time; try again", LATER) from None
         except ValueError as error:
             raise HTTPException(400, str(error)) from error
-        except Exception:  # of the program; the log has it
+        except ProgramFailed:  # the log has it
             raise HTTPException(500, "the prediction failed; the server's log says where") from None
         return Response(answer, media_type=media_type)
 
@@ -171,8 +173,9 @@ class Service:
                 self._suspect = False
             elif not isinstance(outcome, ValueError):
                 self._suspect = True
-                where = traceback.format_tb(outcome.__traceback__)
-                log("prediction failed", type=type(outcome).__name__, where="".join(where))
+                fault = outcome.__cause__ or outcome
+                where = "".join(traceback.format_tb(fault.__traceback__))
+                log("prediction failed", type=type(fault).__name__, where=where)
 
 
 def _refuse(request: Request, error: Exception) -> Response:
@@ -182,6 +185,7 @@ def _refuse(request: Request, error: Exception) -> Response:
 
 def _error(status: int, message: str, code: str = "", headers: Mapping[str, str] | None = None) -> Response:
     """Every error has one shape: {"error": {"code": "...", "message": "..."}}"""
+    message = message.encode("utf-8", "replace").decode()  # a lone surrogate is no text to send
     content = {"error": {"code": code or CODES.get(status, "error"), "message": message}}
     return JSONResponse(content, status, headers)
 

@@ -15,9 +15,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .program import Program, Query
+from .program import Program, ProgramFailed, Query
 
-Answer = tuple[str | bytes, str]  # body, content type
+Answer = tuple[bytes, str]  # body, content type
 JOINED_BYTES = 65_536  # of the bodies of one pass: what is larger is a batch already
 
 
@@ -75,11 +75,11 @@ class Batcher:
     @property
     def stuck(self) -> bool:
         """Has every thread worked for longer than a client waits?"""
-        latest = time.monotonic() - self._limits.patience
-        return len(self._busy) == self._limits.threads and max(self._busy.values()) < latest
+        busy, latest = list(self._busy.values()), time.monotonic() - self._limits.patience
+        return len(busy) == self._limits.threads and max(busy) < latest
 
     async def ask(self, query: Query) -> Answer:
-        """Raises Full, TooLate, ValueError for what the client did wrong; all else is the program's fault."""
+        """Raises Full, TooLate, ProgramFailed, and ValueError for what the client did wrong."""
         work, size = Work(query, self._loop.create_future()), len(query.body)
         with self._ready:
             if self.full or (self._queue and self._bytes + size > self._limits.queue_bytes):
@@ -129,7 +129,7 @@ class Batcher:
             try:
                 request = self._program.parse(work.query)
                 size = self._program.size(request)
-            except Exception as error:  # the program's own code may raise anything
+            except (ValueError, ProgramFailed) as error:
                 self._loop.call_soon_threadsafe(self._deliver, [work], [error])
                 continue
             if group and (records + size > self._limits.batch or not self._program.joins):
@@ -144,11 +144,13 @@ class Batcher:
         """An outcome for each. A pass that fails is made again with each alone: the fault is of one."""
         try:
             predictions = self._program.predict([request for _, request in group])
+            if len(predictions) != len(group):
+                raise ProgramFailed("split_fn gives another number of predictions than of requests")
             return [
                 self._program.write(prediction, work.query.accept)
                 for (work, _), prediction in zip(group, predictions, strict=True)
             ]
-        except Exception as error:
+        except (ValueError, ProgramFailed) as error:
             return [error] if len(group) == 1 else [self._answer([each])[0] for each in group]
 
     def _deliver(self, works: Sequence[Work], outcomes: Sequence[Answer | Exception]) -> None:

@@ -6,7 +6,9 @@ takes no new connections, answers what it has been sent, and ends.
 """
 
 import asyncio
+import math
 import os
+import select
 import signal
 import socket
 import sys
@@ -37,6 +39,7 @@ class Server(uvicorn.Server):
         log("stopping", open=self._service.open)
         self._service.draining = True
         for server in self.servers:
+            await _accepted(server)
             server.close()
         began = last = time.monotonic()
         while (now := time.monotonic()) - last < QUIET and now - began < LONGEST_DRAIN:
@@ -44,6 +47,13 @@ class Server(uvicorn.Server):
             if self._service.open:
                 last = now
         await super().shutdown(sockets)
+
+
+async def _accepted(server: asyncio.Server) -> None:
+    """Until no client stands in the kernel's queue whose connection it has made and nobody has taken."""
+    deadline = time.monotonic() + 1
+    while select.select(server.sockets, [], [], 0)[0] and time.monotonic() < deadline:
+        await asyncio.sleep(0)
 
 
 def bind(environment: Mapping[str, str]) -> socket.socket:
@@ -57,7 +67,12 @@ def bind(environment: Mapping[str, str]) -> socket.socket:
     # asyncio sets TCP_NODELAY only where the protocol is named; without it each answer waits 40 ms.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((host, int(environment.get("SAGEMAKER_BIND_TO_PORT", "8080"))))
+    port = int(number(environment, "SAGEMAKER_BIND_TO_PORT", 8080, 0))
+    try:
+        listener.bind((host, port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        raise ValueError(f"cannot listen on {host}, port {port} (SAGEMAKER_BIND_TO_…): {error}") from error
     return listener
 
 
@@ -80,7 +95,7 @@ def number(environment: Mapping[str, str], name: str, default: float, least: flo
         value = float(environment.get(name, default))
     except ValueError:
         value = float("nan")
-    if not value >= least:
+    if not least <= value < math.inf:
         raise ValueError(f"{name} is {environment[name]!r}; it has to be a number, {least:g} at least")
     return value
 
@@ -107,7 +122,7 @@ def service(environment: Mapping[str, str]) -> Service:
 
 
 def main() -> int:
-    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))  # in force until the server runs
+    signal.signal(signal.SIGTERM, lambda number, frame: os._exit(0))  # in force until the server runs
     try:
         listener = bind(os.environ)
         loaded = service(os.environ)
@@ -118,8 +133,9 @@ def main() -> int:
     timeouts = {"timeout_keep_alive": 75, "timeout_graceful_shutdown": 5}
     config = uvicorn.Config(loaded.app(), limit_concurrency=CONNECTIONS, backlog=1024, **options, **timeouts)
     log("started", address=listener.getsockname(), threads=limits(os.environ).threads)
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))  # uvicorn raises again what ended it
     try:
         Server(config, loaded).run(sockets=[listener])
-    finally:  # uvicorn raises the signal again that ended it
+    finally:
         log("stopped")
     return 0
