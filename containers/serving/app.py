@@ -129,7 +129,11 @@ class Service:
         except Full:
             raise self._busy() from None
         except TooLate:
-            raise HTTPException(503, "no thread came to it in time; try again", LATER) from None
+            raise HTTPException(
+                503,
+                f"no answer within {self._limits.patience:g} seconds; ask for less at once, or later",
+                LATER,
+            ) from None
         except ValueError as error:
             raise HTTPException(400, str(error)) from error
         except ProgramFailed:  # the log has it
