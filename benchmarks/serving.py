@@ -36,6 +36,8 @@ PROMISES = {
     "single_p99_ms": ("at most", 40.0),
     "per_second_64_clients": ("at least", 400.0),
     "errors_64_clients": ("at most", 0.0),
+    "overload_per_second": ("at least", 10.0),  # times what it can serve
+    "overload_refused": ("at least", 1.0),
     "overload_wrong_answers": ("at most", 0.0),
     "recovery_seconds": ("at most", 2.0),
     "memory_growth_mb": ("at most", 30.0),

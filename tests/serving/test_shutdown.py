@@ -150,3 +150,33 @@ def test_while_the_model_loads_it_ends_at_once(program, tmp_path):
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.parametrize("after", [0.3, 0.6, 0.9])
+def test_a_connection_that_was_made_is_answered_also_where_each_request_makes_one(model, tmp_path, after):
+    head = b"POST /invocations HTTP/1.1\r\nHost: x\r\nContent-Type: text/plain\r\n"
+    request = head + b"Content-Length: 4\r\n\r\ngood"
+    answered, lost = [], []
+
+    def ask_until_refused(port: int) -> None:
+        while True:
+            with socket.socket() as client:
+                client.settimeout(30)
+                try:
+                    client.connect(("127.0.0.1", port))
+                except OSError:  # nobody listens any more
+                    return
+                try:
+                    client.sendall(request)
+                    (answered if client.recv(65536) else lost).append(1)
+                except OSError as error:
+                    lost.append(error)
+
+    with serve(model, tmp_path, "tcp") as server, ThreadPoolExecutor(CLIENTS) as pool:
+        clients = [pool.submit(ask_until_refused, server.client.base_url.port) for _ in range(CLIENTS)]
+        time.sleep(after)
+        server.process.send_signal(signal.SIGTERM)
+        for client in clients:
+            client.result(60)
+        assert server.process.wait(30) == 0
+    assert lost == [] and len(answered) > CLIENTS
