@@ -23,9 +23,7 @@ from .metrics import Metrics
 from .program import DEFAULT, Program, ProgramFailed, Query
 
 MEGABYTE = 1024 * 1024
-DISCARDED = (
-    10  # times the limit: so much of a body that is too large is read, for its client to see the answer
-)
+DISCARDED = 10  # times the limit: so much of a too large body is read, for its client to see the answer
 OVERLOAD_SECONDS = 10  # between two lines in the log that tell of it
 PING_SECONDS = 1.5  # SageMaker waits for two
 CLOSE = {"Connection": "close"}

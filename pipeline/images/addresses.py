@@ -53,6 +53,12 @@ class Image:
         return "cpu" if "cpu" in words else ""
 
 
+def registry(uri: str) -> str | None:
+    """ "127.0.0.1:5000/a/b:1" -> "127.0.0.1:5000"; None for a name that is known to an engine only."""
+    host, slash, _ = uri.partition("/")
+    return host if slash and (set(".:") & set(host) or host == "localhost") else None
+
+
 def named_in(step_type: str, arguments: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     """(where it stands, the image), for each image that a step's request names as text."""
     found: list[tuple[str, Any]] = []

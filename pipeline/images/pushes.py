@@ -11,7 +11,7 @@ from typing import TextIO
 
 from pipeline import docker
 from pipeline.errors import UsageError
-from pipeline.images import builds, engine, registry, sources
+from pipeline.images import addresses, builds, engine, registry, sources
 from pipeline.images.addresses import Image
 from pipeline.images.builds import Options
 from pipeline.images.registry import Clients
@@ -93,7 +93,7 @@ def _wanted(settings: Settings, targets: Sequence[str], note: Callable[[str], No
             if targets:
                 raise UsageError(f"{problem}; whose it is pushes it, or set `{key}` to one of yours")
             note(f"{problem}: left as it is")
-        elif registry.registry(uri) is None:
+        elif addresses.registry(uri) is None:
             raise UsageError(
                 f"{key} is {uri}, which names no registry; name an environment whose images have one: "
                 f"python -m pipeline images push --env dev"

@@ -43,12 +43,6 @@ def connect(settings: Settings) -> Clients:
     return Clients(session.client("ecr", config=config), session.client("sts", config=config))
 
 
-def registry(uri: str) -> str | None:
-    """ "127.0.0.1:5000/a/b:1" -> "127.0.0.1:5000"; None for a name that is known to an engine only."""
-    host, slash, _ = uri.partition("/")
-    return host if slash and (set(".:") & set(host) or host == "localhost") else None
-
-
 def digest(ecr: Any, image: Image) -> str | None:
     """Of an image in ECR; None where it is not. Raises UsageError for one that SageMaker would refuse."""
     try:

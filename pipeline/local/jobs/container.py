@@ -19,6 +19,7 @@ import psutil
 
 from pipeline import docker
 from pipeline.errors import EngineFailed, UsageError
+from pipeline.images.addresses import registry
 from pipeline.local.jobs.job import ML, Job, Outcome
 from pipeline.local.jobs.model_server import ServedModel
 from pipeline.local.jobs.process import JobProcess, run_to_end, socket_in, temporary_folder
@@ -131,9 +132,10 @@ def local_names(image: str) -> list[str]:
 
     localhost/a/b:1 -> localhost/a/b:1, a/b:1, a/b:local
     """
-    registry, slash, rest = image.partition("/")
-    if not slash or not (set(registry) & {".", ":"} or registry == "localhost"):
+    host = registry(image)
+    if host is None:
         return [image]
+    rest = image.removeprefix(f"{host}/")
     repository = re.sub(r"(:[^:/@]+)?(@.+)?$", "", rest)
     return [image, rest, f"{repository}:{LOCAL_TAG}"]
 
