@@ -16,6 +16,7 @@ import struct
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +64,8 @@ def _refuse_more(listener: Any) -> None:
         return
     drop = ctypes.create_string_buffer(struct.pack("HBBI", 6, 0, 0, 0))  # BPF_RET, 0 bytes
     program = struct.pack("HP", 1, ctypes.addressof(drop))  # struct sock_fprog
-    listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
+    with suppress(OSError):  # where a sandbox forbids filters
+        listener.setsockopt(socket.SOL_SOCKET, SO_ATTACH_FILTER, program)
 
 
 async def _accepted(server: asyncio.Server) -> None:
