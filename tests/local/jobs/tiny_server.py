@@ -76,13 +76,10 @@ class Handler(BaseHTTPRequestHandler):
             return self.answer(503, "busy")
         if RULES.get("word") and RULES["word"] in body:
             return self.answer(RULES["status"], "no review in it")
-        print(
-            "request",
-            len(body.splitlines()),
-            self.headers["Content-Type"],
-            self.headers["Accept"],
-            flush=True,
-        )
+        headers = self.headers["Content-Type"], self.headers["Accept"]
+        # in one write: an image may unbuffer stdout, and print's several would mix with those to stderr
+        sys.stdout.write(f"request {len(body.splitlines())} {headers[0]} {headers[1]}\n")
+        sys.stdout.flush()
         lines = [ANSWER(line) for line in body.split("\n")]
         return self.answer(200, "\n".join(line for line in lines if line) + RULES.get("end", ""))
 
