@@ -1,4 +1,4 @@
-"""Reads roles.yaml as a newcomer would: for each role who assumes it, and what it may do on what.
+"""Reads the templates as a newcomer would: for each role who assumes it, and what it may do on what.
 
 For the README's table and for the tests, which hold the permissions against what the code calls.
 """
@@ -11,7 +11,8 @@ from typing import Any
 
 from cfnlint.decode import cfn_yaml
 
-PATH = Path(__file__).parent / "roles.yaml"
+ROLES = Path(__file__).with_name("roles.yaml")
+WEB = Path(__file__).with_name("web.yaml")
 
 
 @dataclass(frozen=True)
@@ -34,27 +35,31 @@ class Role:
         return {action for statement in self.own + self.shared for action in statement.actions}
 
 
-def load() -> dict[str, Any]:
-    template: dict[str, Any] = cfn_yaml.load(str(PATH))
+def load(path: Path = ROLES) -> dict[str, Any]:
+    template: dict[str, Any] = cfn_yaml.load(str(path))
     return template
 
 
 def roles() -> dict[str, Role]:
-    """{"JobRole": …}"""
-    resources = load()["Resources"]
-    found = {}
+    """{"JobRole": …}, of both templates."""
+    return {key: role for path in (ROLES, WEB) for key, role in _roles(load(path)["Resources"])}
+
+
+def _roles(resources: dict[str, Any]) -> Iterator[tuple[str, Role]]:
     for key, resource in resources.items():
         if resource["Type"] == "AWS::IAM::Role":
             properties = resource["Properties"]
             shared = [resources[ref["Ref"]]["Properties"] for ref in properties.get("ManagedPolicyArns", [])]
             (trust,) = properties["AssumeRolePolicyDocument"]["Statement"]
-            found[key] = Role(
-                properties["RoleName"]["Fn::Sub"],
-                trust,
-                tuple(_statements(properties["Policies"])),
-                tuple(_statements(shared)),
+            yield (
+                key,
+                Role(
+                    properties["RoleName"]["Fn::Sub"],
+                    trust,
+                    tuple(_statements(properties["Policies"])),
+                    tuple(_statements(shared)),
+                ),
             )
-    return found
 
 
 def _statements(policies: list[dict[str, Any]]) -> Iterator[Statement]:

@@ -1,4 +1,4 @@
-"""The stack of an environment: its names are the settings', its roles may what the code does and no more."""
+"""An environment's stacks: their names are the settings', their roles may what the code does and no more."""
 
 import ast
 import json
@@ -81,7 +81,7 @@ def stack() -> Path:
 
 
 def test_the_linter_of_cloudformation_finds_nothing(stack):
-    for path in (template.PATH, stack):
+    for path in (template.ROLES, template.WEB, stack):
         found = subprocess.run(
             [Path(sys.executable).parent / "cfn-lint", path], capture_output=True, text=True
         )
@@ -183,6 +183,7 @@ def test_a_role_is_passed_by_name_and_to_sagemaker_only():
         "DeployRole": [(("EndpointRole",), to_sagemaker)],
         "ScheduleRole": [],
         "CiRole": [(("PipelineRole",), to_sagemaker)],
+        "WebRole": [],
     }
 
 
@@ -194,6 +195,7 @@ def test_a_role_is_assumed_by_one_service_and_for_this_account():
         "EndpointRole": {"Service": "sagemaker.amazonaws.com"},
         "DeployRole": {"Service": "lambda.amazonaws.com"},
         "ScheduleRole": {"Service": "scheduler.amazonaws.com"},
+        "WebRole": {"Service": "lambda.amazonaws.com"},
     }
     for role in ("PipelineRole", "JobRole", "EndpointRole", "ScheduleRole"):
         assert ROLES[role].trust["Condition"] == of_this_account
