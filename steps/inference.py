@@ -1,5 +1,5 @@
-"""From the body of a request to a sentiment: the four functions that a SageMaker model server calls, and
-three by which this project's server answers several requests at once.
+"""From the body of a request to a sentiment, and on demand the words that decided: the four functions that a
+SageMaker model server calls, and three by which this project's server answers several requests at once.
 
 It runs from the code/ folder of the model archive, beside the text.py and model.py of the training, so a
 review is read exactly as it was there. Labels are unknown here: of a record only "review" is looked at. Torch
@@ -8,17 +8,22 @@ changes no answer.
 """
 
 import json
-from collections.abc import Sequence
+import math
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
 import torch
 
+from explanation import explain
 from model import SentimentModel, batches_by_length, load_model, pad
 from text import Vocabulary, encode_review
 
 BATCH = 64  # reviews in one pass
+EXPLAINED = 20  # reviews whose answers take as long as one with an explanation
+LONGEST_EXPLAINED = 100_000  # characters: to find the places of words takes memory
 TEXT, JSON, JSON_LINES, CSV = "text/plain", "application/json", "application/jsonlines", "text/csv"
 CONTENT_TYPES = (TEXT, JSON, JSON_LINES, CSV)  # of requests
 ACCEPTS = (JSON, JSON_LINES)  # content types of answers, the default first
@@ -29,12 +34,14 @@ class Predictor:
     model: SentimentModel
     vocabulary: Vocabulary
     version: str
+    package: dict | None  # what is told of the model package that is served; None where nothing is
 
 
 @dataclass(frozen=True)
 class Request:
     reviews: list[str | list[int]]  # raw texts, or ids that were encoded before
     single: bool  # asked as one review, so answered as one object
+    explained: frozenset[int] = frozenset()  # rows of those whose words are asked about: texts
 
 
 def model_fn(model_dir: str) -> Predictor:
@@ -46,7 +53,25 @@ def model_fn(model_dir: str) -> Predictor:
         raise ValueError(
             f"{model_dir}/vocabulary.txt has {len(vocabulary)} ids, the model {model.sizes.vocabulary_size}"
         )
-    return Predictor(model, vocabulary, description["version"])
+    return Predictor(model, vocabulary, description["version"], _package(os.environ))
+
+
+def _package(variables: Mapping[str, str]) -> dict | None:
+    """What deploy.py told the container. What is absent, or no number, is null in the answer."""
+
+    def told(name: str, kind: type) -> float | None:
+        try:
+            value = kind(variables[name])
+            return value if 0 <= value < math.inf else None
+        except (KeyError, ValueError):
+            return None
+
+    package = {
+        "version": told("MODEL_PACKAGE_VERSION", int),
+        "test_accuracy": told("MODEL_TEST_ACCURACY", float),
+        "test_reviews": told("MODEL_TEST_REVIEWS", int),
+    }
+    return package if set(package.values()) != {None} else None
 
 
 def input_fn(body: bytes, content_type: str) -> Request:
@@ -61,7 +86,8 @@ def input_fn(body: bytes, content_type: str) -> Request:
     if content_type == JSON:
         content = _json(text, "the body")
         if not isinstance(content, list):
-            return Request([_review(content, "the body")], single=True)
+            explained = _explained(content, "the body")
+            return Request([_review(content, "the body")], True, frozenset({0} if explained else ()))
         reviews = [_review(item, f"item {number}") for number, item in enumerate(content, 1)]
     elif content_type == JSON_LINES:
         reviews = [_review(_json(line, place), place) for place, line in _lines(text)]
@@ -86,11 +112,24 @@ def _json(text: str, place: str) -> object:
         raise ValueError(f"{place} is not JSON: {error}") from error
 
 
+def _explained(item: object, place: str) -> bool:
+    """Whether {"review": "...", "explain": true} asks for the words that decided; takes that out of it."""
+    explained = item.pop("explain", False) if isinstance(item, dict) else False
+    if not isinstance(explained, bool):
+        raise ValueError(f'{place}: "explain" is true or false, not of type {type(explained).__name__}')
+    if explained and len(review := _review(item, place)) > LONGEST_EXPLAINED:
+        told = f"{len(review)} characters are too many to be explained; {LONGEST_EXPLAINED} at most"
+        raise ValueError(f"{place}: {told}")
+    return explained
+
+
 def _review(item: object, place: str) -> str:
     """The raw text of {"review": "..."} or of a bare string."""
     if isinstance(item, dict):
         if "review" not in item:
             raise ValueError(f'{place} has no "review"')
+        if "explain" in item:
+            raise ValueError(f"{place}: only a review that is asked about alone can be explained")
         item = item["review"]
     if not isinstance(item, str):
         raise ValueError(f"{place}: a review is a string, not {type(item).__name__}")
@@ -126,17 +165,25 @@ def predict_fn(data: Request, model: Predictor) -> tuple[list[dict], bool]:
         }
         for positive in probability.tolist()
     ]
+    for row in data.explained:
+        explanation = explain(data.reviews[row], encoded[row], model.model, model.vocabulary)
+        answers[row] |= {"explanation": explanation, "model_package": model.package}
     return answers, data.single
 
 
 def size_fn(request: Request) -> int:
-    """How many reviews are asked about."""
-    return len(request.reviews)
+    """How many reviews are asked about; one that is to be explained counts as the many that it costs."""
+    return len(request.reviews) + (EXPLAINED - 1) * len(request.explained)
 
 
 def join_fn(requests: Sequence[Request]) -> Request:
     """One request of several: a server that has many at once answers them in one pass of the model."""
-    return Request([review for request in requests for review in request.reviews], single=False)
+    reviews: list[str | list[int]] = []
+    explained: list[int] = []
+    for request in requests:
+        explained += [len(reviews) + row for row in request.explained]
+        reviews += request.reviews
+    return Request(reviews, single=False, explained=frozenset(explained))
 
 
 def split_fn(

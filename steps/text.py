@@ -60,7 +60,7 @@ def stems(review: str) -> list[str]:
     """Stems without stop words. "The movies weren't <b>loved</b>" -> ["movi", "love"]"""
     ignored = stop_words()
     found = NOT_ASCII_WORD.sub(" ", _without_html(review).lower()).split()
-    return [_stem(word) for word in found if word not in ignored]
+    return [stem(word) for word in found if word not in ignored]
 
 
 TOKENIZERS: dict[str, Callable[[str], list[str]]] = {"words": words, "stems": stems}
@@ -108,7 +108,7 @@ def _stemmer() -> Callable[[str], str]:
 
 
 @lru_cache(maxsize=200_000)
-def _stem(word: str) -> str:
+def stem(word: str) -> str:
     return _stemmer()(word)
 
 

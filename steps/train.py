@@ -34,7 +34,7 @@ from model import FORMAT, SentimentModel, Sizes, batches_by_length, frequent_pai
 from text import Vocabulary
 
 # Travels with the model: what was trained is what serves.
-CODE = ("inference.py", "model.py", "text.py", "stop_words.txt")
+CODE = ("explanation.py", "inference.py", "model.py", "spans.py", "stop_words.txt", "text.py")
 
 
 class TrainingError(Exception):

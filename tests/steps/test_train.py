@@ -42,8 +42,8 @@ def test_the_model_folder_carries_all_that_serving_needs(unbroken, prepared):
     folder, _ = unbroken
     model = folder / "model"
     names = sorted(str(path.relative_to(model)) for path in model.rglob("*") if path.is_file())
-    code = [f"code/{name}" for name in ("inference.py", "model.py", "stop_words.txt", "text.py")]
-    assert names == [*code, "model.json", "model.safetensors", "vocabulary.txt"]
+    code = ("explanation.py", "inference.py", "model.py", "spans.py", "stop_words.txt", "text.py")
+    assert names == [*(f"code/{name}" for name in code), "model.json", "model.safetensors", "vocabulary.txt"]
     assert (model / "code" / "text.py").read_bytes() == (small_model.STEPS / "text.py").read_bytes()
     assert (model / "vocabulary.txt").read_bytes() == (prepared / "vocabulary/vocabulary.txt").read_bytes()
     description = json.loads((model / "model.json").read_text())
