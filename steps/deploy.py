@@ -22,6 +22,7 @@ RACES = ("ValidationException", "ConflictException")  # how an endpoint that is 
 MAX_REFUSALS = 5
 BUSY = ("Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting")
 CONFIG_NAME = re.compile(r".*-(\d+)-[0-9a-f]{8}")  # as `_name` makes them: endpoint, version, hash
+TOLD = {"MODEL_TEST_ACCURACY": "accuracy", "MODEL_TEST_REVIEWS": "test_size"}  # variable: of the metadata
 PLAIN_REVIEWS = {
     "A wonderful film. The acting is superb, the story moving, and I loved every minute of it.": "positive",
     "A terrible film. The acting is awful, the story boring, and I hated every minute of it.": "negative",
@@ -52,10 +53,11 @@ def deploy(
         print(f"{status}: {message}", flush=True)
         return {"status": status, "endpoint_name": endpoint, "model_package_arn": arn, "message": message}
 
-    approval = sagemaker.describe_model_package(ModelPackageName=arn)["ModelApprovalStatus"]
+    package = sagemaker.describe_model_package(ModelPackageName=arn)
+    approval = package["ModelApprovalStatus"]
     if approval != "Approved":
         return answer("NotApproved", f"{arn} is {approval}: nothing was changed; approve it to deploy it")
-    config = _make_config(sagemaker, event)
+    config = _make_config(sagemaker, event, package.get("CustomerMetadataProperties", {}))
     outcome = _bring_to(sagemaker, event, config, sleep)
     if outcome == "Superseded":
         return answer(outcome, f"{endpoint} serves a newer version than {arn}; allow_older goes back to it")
@@ -65,11 +67,13 @@ def deploy(
     return answer("Deployed", f"{endpoint} serves {arn} and answers two plain reviews right")
 
 
-def _make_config(sagemaker: Any, event: Mapping[str, Any]) -> str:
+def _make_config(sagemaker: Any, event: Mapping[str, Any], metadata: Mapping[str, str]) -> str:
     """The model and the endpoint configuration, unless they exist; the name of the latter."""
     package, version = event["model_package_arn"].split("/")[-2:]
+    told = {"MODEL_PACKAGE_VERSION": version}  # which the model server tells with an explanation
+    told |= {name: metadata[key] for name, key in TOLD.items() if key in metadata}
     model: dict[str, Any] = {
-        "Containers": [{"ModelPackageName": event["model_package_arn"]}],
+        "Containers": [{"ModelPackageName": event["model_package_arn"], "Environment": told}],
         "ExecutionRoleArn": event["role_arn"],
         "EnableNetworkIsolation": bool(event.get("network_isolation", True)),
     }

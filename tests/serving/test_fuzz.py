@@ -12,6 +12,7 @@ REQUESTS = 10_000
 SEED = 20261125
 MARK = "marzipan"  # stands in every text, and must not stand in the log
 GROWTH = 10e6  # bytes of memory over the second half; the first warms up
+EXPLAIN = [True, True, False, None, 1, "true", [], {"a": True}]
 TYPES = ["text/plain", "application/json", "application/jsonlines", "text/csv"]
 
 
@@ -31,6 +32,10 @@ def body(dice: random.Random) -> bytes:
                 {"review": dice.choice([None, 1, 1.5, True, [], {}, [text], {"a": text}])}
             ).encode(),
             lambda: json.dumps({"text": text, "reviews": [text]}).encode(),
+            lambda: json.dumps(
+                {"review": dice.choice([text, "&" * 99, text * 50, 7]), "explain": dice.choice(EXPLAIN)}
+            ).encode(),
+            lambda: json.dumps([{"review": text, "explain": dice.choice(EXPLAIN)}]).encode(),
             lambda: json.dumps([{"review": text}, text, dice.choice([7, None, "", {}])]).encode(),
             lambda: b'{"review": "' + b"\\ud800\\u0000" * dice.randrange(1, 50) + b'"}',
             lambda: b"[NaN, Infinity, -Infinity, 1e999, " + b"9" * dice.randrange(1, 6000) + b"]",

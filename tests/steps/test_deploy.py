@@ -20,6 +20,7 @@ EVENT = {
     "instance_count": "2",
     "role_arn": "arn:aws:iam::123456789012:role/Endpoint",
 }
+METADATA = {"accuracy": "0.9153", "test_size": "2490", "seed": "1"}
 MODEL = "sentiment-3-[0-9a-f]{8}"
 CREATED = {"CreationTime": 0, "LastModifiedTime": 0}
 
@@ -40,10 +41,11 @@ class Account:
         if not model.name.startswith("Describe"):
             self.calls.append((model.name, params))
 
-    def package(self, status="Approved"):
+    def package(self, status="Approved", metadata=METADATA):
         fields = {"ModelPackageName": "p", "ModelPackageArn": ARN, "CreationTime": 0}
         answer = fields | {"ModelApprovalStatus": status, "ModelPackageStatus": "Completed"}
         answer["ModelPackageStatusDetails"] = {"ValidationStatuses": []}
+        answer |= {} if metadata is None else {"CustomerMetadataProperties": metadata}
         self.stub.add_response("describe_model_package", answer, {"ModelPackageName": ARN})
 
     def model_and_config(self, exist=False):
@@ -90,7 +92,7 @@ class Account:
         return answer
 
 
-def wanted(event=EVENT) -> str:
+def wanted(event=EVENT, metadata=METADATA) -> str:
     """The name of the endpoint configuration, taken from what the function asks for on a new endpoint."""
     names = []
 
@@ -101,7 +103,7 @@ def wanted(event=EVENT) -> str:
         def create_endpoint_config(self, **request):
             names.append(request["EndpointConfigName"])
 
-    deploy._make_config(Recorder(), event)
+    deploy._make_config(Recorder(), event, metadata)
     return names[0]
 
 
@@ -127,7 +129,8 @@ def test_a_new_endpoint(account):
 
     (_, model), (_, config), _ = account.calls
     assert re.fullmatch(MODEL, model["ModelName"])
-    assert model["Containers"] == [{"ModelPackageName": ARN}]
+    told = {"MODEL_PACKAGE_VERSION": "3", "MODEL_TEST_ACCURACY": "0.9153", "MODEL_TEST_REVIEWS": "2490"}
+    assert model["Containers"] == [{"ModelPackageName": ARN, "Environment": told}]
     assert model["EnableNetworkIsolation"] is True
     [variant] = config["ProductionVariants"]
     assert variant["ModelName"] == model["ModelName"]
@@ -169,6 +172,21 @@ def test_what_the_event_does_not_name_is_not_asked_for(account):
     (_, model), (_, config) = account.calls
     assert set(model) == {"ModelName", "Containers", "ExecutionRoleArn", "EnableNetworkIsolation"}
     assert set(config) == {"EndpointConfigName", "ProductionVariants"}
+
+
+@pytest.mark.parametrize("metadata", [None, {}, {"seed": "1"}])
+def test_a_version_without_metrics_tells_its_number_alone(account, metadata):
+    account.package(metadata=metadata)
+    account.model_and_config()
+    account.endpoint("InService", wanted(metadata=metadata or {}))
+    account.answers("positive", "negative")
+    assert account.deploy()["status"] == "AlreadyLive"
+    (_, model), _ = account.calls
+    assert model["Containers"][0]["Environment"] == {"MODEL_PACKAGE_VERSION": "3"}
+
+
+def test_metadata_that_is_not_told_is_no_other_configuration():
+    assert wanted(metadata={**METADATA, "note": "read"}) == wanted()
 
 
 @pytest.mark.parametrize("key", ["network_isolation", "volume_kms_key", "subnets", "security_groups"])
