@@ -5,7 +5,7 @@ PY := $(VENV)/bin/python
 COMPILE := .cache/lock/bin/pip-compile --quiet --strip-extras --allow-unsafe --no-header --no-emit-index-url \
 	--no-emit-find-links --no-emit-trusted-host
 
-.PHONY: install run test lint bench stack lock clean
+.PHONY: install run web test lint bench stack lock clean
 .DEFAULT_GOAL := run
 
 install: $(VENV)/installed
@@ -18,6 +18,9 @@ $(VENV)/installed: requirements.lock
 
 run: install
 	$(PY) -m pipeline.run --local
+
+web: install
+	$(PY) -m pipeline web
 
 test: install lint
 	$(PY) -m pytest

@@ -48,18 +48,21 @@ def state_folder() -> Path:
 
 
 @contextmanager
-def connect(settings: Settings, home: Path, data_bytes: int | None = None) -> Iterator[Clients]:
+def connect(
+    settings: Settings, home: Path, data_bytes: int | None = None, answer_seconds: int | None = None
+) -> Iterator[Clients]:
     """Clients for one command. `data_bytes`: the size of the reviews that it is about to bring, for a run.
+    `answer_seconds`: how long an endpoint may take, asked once, where a person waits for the answer.
 
     Raises StateFolderError when the state folder cannot be used, or is too small for them.
     """
     if settings.environment != "local":
-        yield _on_aws(settings)
+        yield _on_aws(settings, answer_seconds)
         return
     if data_bytes is not None:
         _check_space(home, data_bytes)
     with local_service(settings, home) as url:
-        yield _on_this_machine(settings, home, url)
+        yield _on_this_machine(settings, home, url, answer_seconds)
 
 
 @contextmanager
@@ -93,7 +96,7 @@ def _check_space(home: Path, data_bytes: int) -> None:
         )
 
 
-def _on_aws(settings: Settings) -> Clients:
+def _on_aws(settings: Settings, answer_seconds: int | None) -> Clients:
     """Credentials, profile and endpoints are the user's, found as the AWS CLI finds them. What is throttled
     or lost on the way is sent again, with the same client token."""
     import boto3
@@ -101,7 +104,7 @@ def _on_aws(settings: Settings) -> Clients:
     session = boto3.Session(region_name=settings.region)
     return Clients(
         _client(session, "sagemaker"),
-        _client(session, "sagemaker-runtime"),
+        _client(session, "sagemaker-runtime", **_waiting(answer_seconds)),
         _client(session, "logs"),
         S3Storage(_client(session, "s3"), settings.account, settings.output_kms_key),
         Console(settings),
@@ -111,13 +114,21 @@ def _on_aws(settings: Settings) -> Clients:
     )
 
 
-def _client(session: Any, service: str) -> Any:
+def _client(session: Any, service: str, **changes: Any) -> Any:
     from botocore.config import Config
 
     config = Config(
         connect_timeout=10, read_timeout=60, retries={"mode": "standard", "total_max_attempts": ATTEMPTS}
     )
-    return session.client(service, config=config)
+    return session.client(service, config=config.merge(Config(**changes)))
+
+
+def _waiting(answer_seconds: int | None) -> dict[str, Any]:
+    """The configuration of a client that somebody waits for."""
+    if answer_seconds is None:
+        return {}
+    once = {"total_max_attempts": 1}
+    return {"read_timeout": answer_seconds, "connect_timeout": 3, "retries": once, "max_pool_connections": 50}
 
 
 def _preflight(session: Any, settings: Settings) -> list[Finding]:
@@ -127,7 +138,7 @@ def _preflight(session: Any, settings: Settings) -> list[Finding]:
     return check(Account(*(_client(session, service) for service in services)), settings)
 
 
-def _on_this_machine(settings: Settings, home: Path, url: str) -> Clients:
+def _on_this_machine(settings: Settings, home: Path, url: str, answer_seconds: int | None) -> Clients:
     import boto3
     import botocore.session
     from botocore.config import Config
@@ -142,8 +153,9 @@ def _on_this_machine(settings: Settings, home: Path, url: str) -> Clients:
     )
     session = boto3.Session("none", "none", region_name=settings.region, botocore_session=core)
     config = Config(proxies={}, connect_timeout=5, read_timeout=70, retries={"total_max_attempts": 1})
-    sagemaker, runtime, logs = (
-        session.client(name, endpoint_url=url, config=config)
-        for name in ("sagemaker", "sagemaker-runtime", "logs")
+    sagemaker, logs = (
+        session.client(name, endpoint_url=url, config=config) for name in ("sagemaker", "logs")
     )
+    asking = config.merge(Config(**_waiting(answer_seconds)))
+    runtime = session.client("sagemaker-runtime", endpoint_url=url, config=asking)
     return Clients(sagemaker, runtime, logs, FolderStorage(home / "s3"), Folders(home))

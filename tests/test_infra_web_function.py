@@ -86,6 +86,8 @@ def test_the_function_is_made_as_the_template_says(account):
     assert made["Configuration"]["Environment"]["Variables"] == {
         "ENDPOINT_NAME": "sentiment-dev",
         "CORRECTIONS_URI": f"s3://{BUCKET}/sentiment/corrections",
+        "MAX_CHARACTERS": str(handler.MAX_CHARACTERS),
+        "MAX_BYTES": str(handler.MAX_BYTES),
     }
     assert made["Concurrency"] == {"ReservedConcurrentExecutions": 10}
     groups = account.client("logs").describe_log_groups()["logGroups"]

@@ -155,6 +155,25 @@ def invoke(
     command.invoke(*where(env, setting), review, as_json)
 
 
+@app.command()
+def web(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="On loopback; 0: any free port.")] = 8080,
+    open_: Annotated[bool, typer.Option("--open", help="Open the page in the browser.")] = False,
+    endpoint: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Another endpoint than the settings'.")
+    ] = None,
+    env: Env = None,
+    setting: SettingsGiven = None,
+) -> None:
+    """A page to type a review and see its sentiment, until Ctrl-C."""
+    from pipeline.cli import web as command
+
+    environment, settings = where(env, setting)
+    if endpoint is not None:
+        settings = {**settings, "endpoint": endpoint}
+    command.serve(environment, settings, port, open_, sys.stdout)
+
+
 @schedule.command("set")
 def set_schedule(
     expression: Annotated[str, typer.Argument(help='Such as "rate(7 days)".')],

@@ -6,6 +6,7 @@ from typing import Any
 
 from pipeline import sessions, settings
 from pipeline.errors import NotFound, UsageError
+from pipeline.settings import Settings
 
 
 def invoke(environment: str, flags: Mapping[str, Any], review: str, as_json: bool) -> None:
@@ -22,15 +23,7 @@ def ask(environment: str, flags: Mapping[str, Any], review: str) -> dict[str, An
         raise UsageError("the review is empty; write some words in quotes")
     config = settings.load(environment, flags)
     with sessions.connect(config, sessions.state_folder()) as clients:
-        try:
-            clients.sagemaker.describe_endpoint(EndpointName=config.endpoint)
-        except clients.sagemaker.exceptions.ClientError as error:
-            if "Could not find" not in str(error):  # how AWS says that there is none
-                raise
-            how = "--local" if environment == "local" else f"--env {environment} --upsert --start --wait"
-            raise NotFound(
-                f"there is no endpoint {config.endpoint}; python -m pipeline.run {how} deploys one"
-            ) from error
+        check_deployed(clients.sagemaker, config)
         answer = clients.runtime.invoke_endpoint(
             EndpointName=config.endpoint,
             ContentType="text/plain",
@@ -39,3 +32,17 @@ def ask(environment: str, flags: Mapping[str, Any], review: str) -> dict[str, An
         )
         found: dict[str, Any] = json.loads(answer["Body"].read())
     return found
+
+
+def check_deployed(sagemaker: Any, config: Settings) -> None:
+    """Raises NotFound, with the command that deploys one, where the endpoint does not exist."""
+    try:
+        sagemaker.describe_endpoint(EndpointName=config.endpoint)
+    except sagemaker.exceptions.ClientError as error:
+        if "Could not find" not in str(error):  # how AWS says that there is none
+            raise
+        env = config.environment
+        how = "--local" if env == "local" else f"--env {env} --upsert --start --wait"
+        raise NotFound(
+            f"there is no endpoint {config.endpoint}; python -m pipeline.run {how} deploys one"
+        ) from error
