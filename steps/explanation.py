@@ -18,7 +18,8 @@ BATCH = 64  # segments that are read at once
 
 
 def explain(review: str, ids: list[int], model: SentimentModel, vocabulary: Vocabulary) -> dict:
-    """The words that were read, [start, end, change] each, in the order of the text; ids are theirs.
+    """The words that were read, [start, end, change] each, in the order of the text; ids are theirs. Of a
+    review that is too long to be read whole, "skipped" is [start, end] of what was not.
 
     Where it cannot be told where they stand in the review, "located" is false and there are none.
     """
@@ -31,7 +32,9 @@ def explain(review: str, ids: list[int], model: SentimentModel, vocabulary: Voca
     spans = cut(found, recipe)
     changed = changes(model, ids)[: len(spans)]  # a review without any word has one id
     words = [[start, end, round(change, 4)] for (_, start, end), change in zip(spans, changed, strict=True)]
-    return {"method": METHOD, "words": words, **counts}
+    unread = sorted(set(range(total)) - set(cut(list(range(total)), recipe)))
+    skipped = {"skipped": [found[unread[0]][1], found[unread[-1]][2]]} if unread else {}
+    return {"method": METHOD, "words": words, **skipped, **counts}
 
 
 @torch.inference_mode()

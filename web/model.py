@@ -105,16 +105,18 @@ def _explained(answer: Answer, length: int) -> Answer:
         words = explanation.get("words") if isinstance(explanation, dict) else None
         if not isinstance(words, list) or not _in_order(words, length):
             raise malformed("words that are not in the review")
+        if "skipped" in explanation and not _in_order([explanation["skipped"]], length, size=2):
+            raise malformed("a part that is not in the review")
     return {"explanation": explanation, "model_package": package if isinstance(package, dict) else None}
 
 
-def _in_order(words: list[Any], length: int) -> bool:
+def _in_order(words: list[Any], length: int, size: int = 3) -> bool:
     """Are these [start, end, change], one after the other, within a text of that many characters?"""
     position = 0
     for word in words:
-        if not isinstance(word, list) or len(word) != 3 or not all(map(_is_number, word)):
+        if not isinstance(word, list) or len(word) != size or not all(map(_is_number, word)):
             return False
-        start, end, _ = word
+        start, end = word[:2]
         if not position <= start < end <= length:
             return False
         position = end

@@ -102,6 +102,7 @@ def test_an_explained_answer_names_the_words_that_were_read(predictor):
     explanation = answer["explanation"]
     assert explanation["method"] == "hidden_words"
     assert explanation["words_read"] == explanation["words_total"] == len(explanation["words"]) == 9
+    assert "skipped" not in explanation
     stand = [review[start:end] for start, end, _ in explanation["words"]]
     assert stand == ["A", "wonderful", "moving", "film", "I&#39;d", "see", "it", "again", "!"]
     ids = encode_review(review, predictor.vocabulary)
@@ -117,6 +118,8 @@ def test_of_a_long_review_the_head_and_the_tail_are_explained(predictor):
     stand = [review[start:end] for start, end, _ in explanation["words"]]
     assert stand == ["start"] * 100 + ["end"] * 300
     assert explanation["words"][100][0] == len(review) - len("end " * 300)
+    skipped = review.split("start " * 100, 1)[1].removesuffix(" " + "end " * 300)
+    assert explanation["skipped"] == [600, 600 + len(skipped)]
 
 
 def test_without_a_word_there_is_none_to_explain(predictor):

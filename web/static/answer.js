@@ -34,7 +34,7 @@ function explanation(review, found) {
   const sides = strongest(review, found).map(([side, words]) =>
     make("p", {}, make("span", { class: `key ${side}` }, `towards ${side}`), ` ${words.join(", ")}`));
   const cut = found.words_read < found.words_total
-    ? ` The model reads ${found.words_read} of the ${found.words_total} words: the beginning and the end. The rest is grey.` : "";
+    ? ` The model reads ${found.words_read} of the ${found.words_total} words: the rest is grey.` : "";
   return [title, text, make("div", { class: "sides" }, ...sides),
     make("p", { class: "hint" }, `Colour: how much the score changes when that word alone is hidden.${cut}`)];
 }

@@ -46,25 +46,19 @@ export function highlighted(review, { words, skipped }) {
   const strongest = Math.max(...words.map(([, , change]) => Math.abs(change)), 0.5);
   const nodes = [];
   let position = 0;
-  const plain = (end) => {
-    if (end > position) nodes.push(document.createTextNode(text(position, end)));
-    position = end;
-  };
-  for (const [start, end, change] of words) {
-    if (skipped && position <= skipped[0] && skipped[1] <= start) {
-      plain(skipped[0]);
-      nodes.push(make("span", { class: "skipped", title: "not read by the model" }, text(...skipped)));
-      position = skipped[1];
-    }
+  const parts = skipped ? [...words, skipped].sort(([a], [b]) => a - b) : words;
+  for (const part of parts) {
+    const [start, end, change] = part;
     const share = Math.abs(change) / strongest;
-    if (share < LEAST) continue;
-    plain(start);
-    const level = Math.min(LEVELS, Math.ceil(LEVELS * share));
+    if (part !== skipped && share < LEAST) continue;
+    nodes.push(text(position, start));
     const side = change > 0 ? "positive" : "negative";
-    nodes.push(make("mark", { class: `${side} level-${level}` }, text(start, end)));
+    nodes.push(part === skipped
+      ? make("span", { class: "skipped" }, text(start, end))
+      : make("mark", { class: `${side} level-${Math.ceil(LEVELS * share)}` }, text(start, end)));
     position = end;
   }
-  plain(characters.length);
+  nodes.push(text(position));
   return nodes;
 }
 
