@@ -1,0 +1,158 @@
+"""The page in the system's chromium, as a person has it; and what must hold of every visit.
+
+A visit's requests and console are watched from its first byte to its last: whatever a test is about, the page
+asks no other origin, opens no dialog, and the console stays clean unless the test says why it is not.
+"""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from pages import LocalPage
+from playwright.sync_api import Browser, BrowserContext, Locator, expect, sync_playwright
+
+from pipeline.local.service import Server
+from web.handler import Request, Response
+from web.local import application
+
+PHONE = {"width": 360, "height": 640}
+DESKTOP = {"width": 1280, "height": 800}
+SENTIMENTS = ("positive", "negative", "uncertain")
+FAILED_ANSWER = "Failed to load resource"  # how chromium's console tells of a status that is an error
+expect.set_options(timeout=20_000)
+
+
+def chromium() -> str:
+    """Where it is. Without it the tests that need it are skipped, and say so; CI must have it."""
+    found = shutil.which("chromium")
+    if found is None:
+        assert "CI" not in os.environ, "CI needs chromium (on Debian: apt-get install chromium)"
+        pytest.skip("no chromium (on Debian: apt-get install chromium)")
+    return found
+
+
+class Visit:
+    """One tab of one visitor."""
+
+    def __init__(self, context: BrowserContext, url: str) -> None:
+        self.context, self.page, self.url = context, context.new_page(), url
+        self.tolerated: list[str] = []  # beginnings of console errors that the test brings about
+        self.requests: list[str] = []
+        self._console: list[str] = []
+        self._dialogs: list[str] = []
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self._console.append(f"uncaught: {error}"))
+        self.page.on("dialog", self._refuse)
+
+    def _hear(self, message: Any) -> None:
+        if message.type in ("error", "warning"):
+            self._console.append(message.text)
+
+    def _refuse(self, dialog: Any) -> None:
+        self._dialogs.append(dialog.message)
+        dialog.dismiss()
+
+    def open(self, view: str = "") -> "Visit":
+        self.page.goto(f"{self.url}/{view}")
+        expect(self.page.locator("#many" if view == "#many" else "#one")).to_be_visible()
+        return self
+
+    def find(self, selector: str) -> Locator:
+        return self.page.locator(selector)
+
+    def button(self, name: str) -> Locator:
+        return self.page.get_by_role("button", name=name)
+
+    def write(self, review: str) -> None:
+        self.find("#review").fill(review)
+
+    def ask(self, review: str) -> None:
+        self.write(review)
+        self.find("#submit").click()
+
+    def asked(self, path: str = "/api/") -> int:
+        """How many requests have left the page for the API."""
+        return sum(path in url for url in self.requests)
+
+    def paste(self, text: str) -> None:
+        self.find("#pasted").fill(text)
+
+    def bring(self, name: str, content: bytes) -> None:
+        """A file, as one chosen in the dialog."""
+        self.find("#file").set_input_files({"name": name, "mimeType": "text/csv", "buffer": content})
+
+    def focused(self) -> str:
+        """'button#submit', or 'body' where the focus is lost."""
+        return self.page.evaluate(
+            "(e => e.localName + (e.id ? '#' + e.id : e.localName === 'body' ? '' : ' ' + e.textContent))"
+            "(document.activeElement)"
+        )
+
+    def shows_no_sentiment(self) -> None:
+        """Neither a verdict, nor words that decided, nor a bar."""
+        expect(self.find("#answer")).to_be_hidden()
+        assert self.find("#verdict, #decided, [role=meter]").count() == 0
+
+    def fits(self) -> None:
+        """Nobody has to scroll sideways."""
+        wide, window = self.page.evaluate("[document.scrollingElement.scrollWidth, innerWidth]")
+        assert wide <= window, f"{wide} pixels in a window of {window}"
+
+    def check(self) -> None:
+        """What holds of every visit."""
+        elsewhere = [url for url in self.requests if not url.startswith((self.url + "/", "blob:" + self.url))]
+        assert not elsewhere, "another origin was asked"
+        assert not self._dialogs, "a dialog was opened"
+        unexpected = [text for text in self._console if not text.startswith(tuple(self.tolerated))]
+        assert not unexpected, "the console is not clean"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    path = chromium()
+    with sync_playwright() as playwright:
+        running = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])  # root, in CI
+        yield running
+        running.close()
+
+
+Visiting = Callable[..., Visit]
+
+
+@pytest.fixture
+def visiting(browser: Browser) -> Iterator[Visiting]:
+    """Makes a visit to a URL by a new visitor, in a window that the test chooses."""
+    visits: list[Visit] = []
+
+    def visit(url: str, **options: Any) -> Visit:
+        context = browser.new_context(**{"viewport": DESKTOP, "reduced_motion": "reduce", **options})
+        context.set_default_timeout(20_000)
+        visits.append(Visit(context, url))
+        return visits[-1]
+
+    yield visit
+    for each in visits:
+        each.context.close()
+    for each in visits:
+        each.check()
+
+
+@pytest.fixture
+def visit(visiting: Visiting, local_page: LocalPage, upstream: Any) -> Visit:
+    """The page in front of the model server that the test can make fail."""
+    return visiting(local_page.url)
+
+
+@contextmanager
+def gateway(answers: Callable[[Request], Response]) -> Iterator[str]:
+    """The page's files, and for its API whatever a gateway between it and the handler may answer; its URL."""
+    server = Server(application(answers), 0)  # type: ignore[arg-type]  # of a handler only the call is used
+    server.start()
+    try:
+        yield server.url
+    finally:
+        server.stop()
