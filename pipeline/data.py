@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from pipeline.code_bundle import STEPS
 from pipeline.errors import DataError
@@ -40,7 +41,7 @@ def find(path: Path | None) -> Data:
     except OSError as error:
         raise DataError(f"cannot read {error.filename or path}: {error.strerror}") from error
     if found.digest != DEFAULT_DATA:
-        _check(path)
+        load(path)
     return found
 
 
@@ -83,13 +84,13 @@ def _hashed(path: Path) -> Data:
     return Data(path, whole.hexdigest(), sum(file.size for file in files), files)
 
 
-def _check(path: Path) -> None:
-    """Let the step that will read the data look at it first: a minute later it would fail in a job."""
+def load(path: Path) -> Any:
+    """(reviews, summary), as the step that will read the data reads it: a minute later a job would fail."""
     if str(STEPS) not in sys.path:
         sys.path.insert(0, str(STEPS))  # the steps are flat modules, as in a job
     import reviews
 
     try:
-        reviews.check(path)
+        return reviews.load(path)
     except reviews.DataError as error:
         raise DataError(str(error)) from error

@@ -4,6 +4,7 @@ What a command needs is imported when it runs, so that --help answers at once.
 """
 
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -172,6 +173,25 @@ def web(
     if endpoint is not None:
         settings = {**settings, "endpoint": endpoint}
     command.serve(environment, settings, port, open_, sys.stdout)
+
+
+@app.command()
+def corrections(
+    to: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Write a data set with them, as JSON Lines, for --data."),
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Of these reviews; else of the default ones.")
+    ] = None,
+    as_json: Json = False,
+    env: Env = None,
+    setting: SettingsGiven = None,
+) -> None:
+    """What people said on the page about answers that were wrong."""
+    from pipeline.cli import corrections as command
+
+    command.run(*where(env, setting), data, to, as_json)
 
 
 @schedule.command("set")

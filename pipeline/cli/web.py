@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any, TextIO
 
-from pipeline import sessions, settings
+from pipeline import corrections, sessions, settings
 from pipeline.cli.invoke import check_deployed
 from pipeline.errors import UsageError
 from pipeline.local.service import Server
@@ -27,10 +27,10 @@ def serve(environment: str, flags: Mapping[str, Any], port: int, in_browser: boo
     config = settings.load(environment, flags)
     with sessions.connect(config, sessions.state_folder(), answer_seconds=READ_SECONDS) as clients:
         check_deployed(clients.sagemaker, config)
-        corrections = f"{config.root}/corrections"
+        kept = corrections.uri(config.root)
 
         def put(name: str, content: bytes) -> None:
-            clients.storage.add([File.of(content, name)], corrections)
+            clients.storage.add([File.of(content, name)], kept)
 
         model = Model(clients.runtime, config.endpoint)
         bucket = TokenBucket(RATE, BURST)
@@ -40,7 +40,7 @@ def serve(environment: str, flags: Mapping[str, Any], port: int, in_browser: boo
         try:
             print(
                 f"the review page: {server.url}\n"
-                f"it asks the endpoint {config.endpoint} ({environment}); corrections go to {corrections}\n"
+                f"it asks the endpoint {config.endpoint} ({environment}); corrections go to {kept}\n"
                 "Ctrl-C ends it",
                 file=stream,
                 flush=True,
