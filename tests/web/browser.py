@@ -6,6 +6,7 @@ asks no other origin, opens no dialog, and the console stays clean unless the te
 
 import os
 import shutil
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from pages import LocalPage
 from playwright.sync_api import Browser, BrowserContext, Locator, expect, sync_playwright
+from upstream import Reply, Upstream
 
 from pipeline.local.service import Server
 from web.handler import Request, Response
@@ -96,6 +98,7 @@ class Visit:
         """Neither a verdict, nor words that decided, nor a bar."""
         expect(self.find("#answer")).to_be_hidden()
         assert self.find("#verdict, #decided, [role=meter]").count() == 0
+        expect(self.find("#told")).to_be_empty()  # which a screen reader reads
 
     def fits(self) -> None:
         """Nobody has to scroll sideways."""
@@ -142,7 +145,7 @@ def visiting(browser: Browser) -> Iterator[Visiting]:
 
 
 @pytest.fixture
-def visit(visiting: Visiting, local_page: LocalPage, upstream: Any) -> Visit:
+def visit(visiting: Visiting, local_page: LocalPage, upstream: Upstream) -> Visit:
     """The page in front of the model server that the test can make fail."""
     return visiting(local_page.url)
 
@@ -156,3 +159,20 @@ def gateway(answers: Callable[[Request], Response]) -> Iterator[str]:
         yield server.url
     finally:
         server.stop()
+
+
+@contextmanager
+def held(upstream: Upstream, after: int = 0) -> Iterator[Callable[[], None]]:
+    """The model server answers that many requests, and no other until the test lets it, or ends."""
+    gate, answers, first = threading.Event(), upstream.answers, len(upstream.asked)
+
+    def wait(content: Any) -> Reply:
+        if len(upstream.asked) > first + after:
+            gate.wait()
+        return answers(content)
+
+    upstream.answers = wait
+    try:
+        yield gate.set
+    finally:
+        gate.set()
