@@ -3,9 +3,9 @@
 PYTHONPATH=.:tests python -m benchmarks.page
 
 The page is served as `python -m pipeline web` serves it, with the model of the newest local run
-(python -m pipeline.run --local), and Debian's chromium shows it, all on this machine. The review is a real one
-of 230 words, explained each time. Writes benchmarks/results/page.json, and exits with 1, naming the figure,
-when a promise is broken.
+(python -m pipeline.run --local), and chromium shows it, all on this machine. The review is a real one of 230
+words, explained each time. Writes benchmarks/results/page.json, and exits with 1, naming the figure, when a
+promise is broken.
 """
 
 import re

@@ -57,7 +57,7 @@ def show(
     env: Env = None,
     setting: SettingsGiven = None,
 ) -> None:
-    """The pipeline as text: its steps, in order, and its parameters."""
+    """The pipeline as text: its steps and its parameters."""
     from pipeline.cli import show as command
 
     command.show(*where(env, setting), mermaid, as_json)
