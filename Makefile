@@ -33,6 +33,8 @@ bench: install
 	$(PY) -m benchmarks.local_run
 	$(PY) -m benchmarks.plan
 	$(PY) -m benchmarks.serving
+	PYTHONPATH=.:steps:tests $(PY) -m benchmarks.explanation
+	PYTHONPATH=.:tests $(PY) -m benchmarks.page
 
 stack: .cache/stack.yaml
 	@echo "$<: infra/roles.yaml with steps/deploy.py in it, for: aws cloudformation deploy"

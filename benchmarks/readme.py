@@ -10,7 +10,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from benchmarks import plan, runners, serving
+from benchmarks import explanation, page, plan, runners, serving
 from benchmarks.local_run import PROMISES
 from infra import template
 
@@ -60,6 +60,15 @@ SERVING_ROWS = {  # figure of serving.json: how the README says it, and its form
     "memory_errors": ("requests lost meanwhile, on connections that had been idle for 75 s", "{:,.0f}"),
     "memory_mb": ("memory of the server at its end", "{:.0f} MB"),
     "memory_growth_mb": ("growth of the memory in that time", "{:.1f} MB"),
+}
+PAGE_ROWS = {  # figure of page.json or explanation.json: how the README says it, and its format
+    "answer_p50_ms": ("from pressing the button to the answer on the page, p50", "{:.0f} ms"),
+    "answer_p90_ms": ("the same, p90", "{:.0f} ms"),
+    "model_p50_ms": ("of that asking the endpoint, p50", "{:.0f} ms"),
+    "page_kb": ("the whole page, every file of it, uncompressed", "{:.0f} kB"),
+    "plain_p50_ms": ("the model's own work for a review of 230 words, on one thread, p50", "{:.1f} ms"),
+    "explained_p50_ms": ("the same, with the words that decided", "{:.1f} ms"),
+    "naive_p50_ms": ("the same words by reading the review again for each", "{:.1f} ms"),
 }
 RUNNERS = {"process": "as a process", "container": "as a container", "sdk": "SDK's local mode"}
 IMAGES = {  # what for
@@ -130,6 +139,15 @@ def served(result: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def waited(result: dict[str, Any], explained: dict[str, Any]) -> str:
+    found, promises = {**result["figures"], **explained["figures"]}, page.PROMISES | explanation.PROMISES
+    lines = ["| what | figure | promised |", "| --- | --- | --- |"]
+    for key, (label, shape) in PAGE_ROWS.items():
+        promised = f"{promises[key][0]} {shape.format(promises[key][1])}" if key in promises else ""
+        lines.append(f"| {label} | {shape.format(found[key])} | {promised} |")
+    return "\n".join(lines)
+
+
 def compared(result: dict[str, Any]) -> str:
     lines = [f"| step | {' | '.join(RUNNERS.values())} |", "| --- |" + " --- |" * len(RUNNERS)]
     for step in runners.STEPS:
@@ -160,9 +178,8 @@ def graph() -> str:
 
 def rendered(text: str) -> str:
     """The README's text with every generated part made anew."""
-    result, planned, run_by, server = (
-        json.loads(file.read_text()) for file in (RESULTS, plan.RESULTS, runners.RESULTS, serving.RESULTS)
-    )
+    kept = (RESULTS, plan.RESULTS, runners.RESULTS, serving.RESULTS, page.RESULTS, explanation.RESULTS)
+    result, planned, run_by, server, shown, explained = (json.loads(file.read_text()) for file in kept)
     parts = {
         "graph": graph(),
         "example": example(result),
@@ -171,6 +188,7 @@ def rendered(text: str) -> str:
         "runners": compared(run_by),
         "figures": figures(result, planned),
         "serving": served(server),
+        "page": waited(shown, explained),
     }
     for name, part in parts.items():
         begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
