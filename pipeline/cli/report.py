@@ -97,6 +97,7 @@ def _next(outcome: Outcome, environment: str) -> Iterator[str]:
     if outcome.endpoint or deployment == "Superseded":
         comment = "" if outcome.endpoint else "the newer version answers"
         yield line("invoke", "I laughed, I cried, I would see it again.", comment=comment)
+        yield line("web", comment="a page to type reviews")
     elif deployment == "NotApproved":
         yield _again(outcome, environment, "ApprovalStatus", "Approved") + "   # deploys the version"
     elif outcome.accuracy is not None and outcome.accuracy < (outcome.threshold or 0):

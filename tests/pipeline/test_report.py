@@ -40,6 +40,7 @@ def test_a_run_that_deployed(tmp_path: Path) -> None:
         assert line in shown.splitlines()
     assert commands(shown) == [
         'pipeline invoke "I laughed, I cried, I would see it again."',
+        "pipeline web   # a page to type reviews",
         "pipeline runs show abcdefghijkl",
     ]
 
@@ -52,6 +53,7 @@ def test_on_aws_the_execution_has_a_page_and_each_command_its_environment(tmp_pa
     assert f"logs        {places.logs}" in shown.splitlines()
     assert commands(shown) == [
         'pipeline invoke "I laughed, I cried, I would see it again." --env prod',
+        "pipeline web --env prod   # a page to type reviews",
         "pipeline runs show abcdefghijkl --env prod",
     ]
 
