@@ -4,7 +4,10 @@ AWS's message is shown, for it names the resource; except where it repeats the r
 holds the session token. Whatever else looks like a secret is blotted out.
 """
 
+import json
 import re
+from collections.abc import Mapping
+from typing import Any
 
 from botocore import exceptions as botocore
 from botocore.parsers import ResponseParserError
@@ -104,6 +107,22 @@ def explain(error: Exception) -> AwsRefused | None:
         remedy = "see what answers in AWS's place: a proxy, a sign-in page, AWS_ENDPOINT_URL"
         return AwsRefused(f"the answer is not AWS's; {remedy}", code=type(error).__name__)
     return None
+
+
+def check_answer(operation_model: Any, response_dict: Mapping[str, Any], **_: Any) -> None:
+    """botocore's before-parse event. Raises ResponseParserError for a success that is not JSON, such as the
+    sign-in page of a network, of which botocore makes an answer without members."""
+    told = operation_model.output_shape and operation_model.output_shape.members
+    json_only = operation_model.service_model.protocol == "json"
+    if json_only and told and response_dict["status_code"] < 300 and not _is_object(response_dict["body"]):
+        raise ResponseParserError("not JSON")
+
+
+def _is_object(body: bytes) -> bool:
+    try:
+        return isinstance(json.loads(body), dict)
+    except ValueError:
+        return False
 
 
 def is_denied(error: Exception) -> bool:

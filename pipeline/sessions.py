@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from pipeline.code_bundle import STEPS
-from pipeline.errors import StateFolderError
+from pipeline.errors import StateFolderError, UsageError
 from pipeline.finding import Finding
 from pipeline.places import Console, Folders, Places
 from pipeline.settings import Settings
@@ -117,10 +118,18 @@ def _on_aws(settings: Settings, answer_seconds: int | None) -> Clients:
 def _client(session: Any, service: str, **changes: Any) -> Any:
     from botocore.config import Config
 
+    from pipeline import aws_errors
+
     config = Config(
         connect_timeout=10, read_timeout=60, retries={"mode": "standard", "total_max_attempts": ATTEMPTS}
     )
-    return session.client(service, config=config.merge(Config(**changes)))
+    try:
+        client = session.client(service, config=config.merge(Config(**changes)))
+        _ = urlsplit(client.meta.endpoint_url).port  # read only when the first request is sent
+    except ValueError as error:
+        raise UsageError(f"{error}; see AWS_ENDPOINT_URL, which is for stand-ins of AWS") from error
+    client.meta.events.register("before-parse", aws_errors.check_answer)
+    return client
 
 
 def _waiting(answer_seconds: int | None) -> dict[str, Any]:

@@ -250,4 +250,11 @@ def test_reviews_that_only_a_job_may_see_are_no_mistake(account, home):
 
 
 def test_an_endpoint_that_is_no_url(account, home):
-    refused(account, home, 2, "Invalid endpoint: nonsense", "AWS_ENDPOINT_URL", AWS_ENDPOINT_URL="nonsense")
+    for url in ("nonsense", "http://host:port", "http://127.0.0.1:99999", "http://[::1"):
+        refused(account, home, 2, "see AWS_ENDPOINT_URL", AWS_ENDPOINT_URL=url)
+
+
+@pytest.mark.parametrize("body", ["<html>sign in</html>", "", "[]", "null"])
+def test_an_answer_that_is_not_json(account, home, body):
+    account.faults["DescribePipeline"] = lambda _: Response(body, 200)
+    refused(account, home, 3, "the answer is not AWS's; see what answers in AWS's place")

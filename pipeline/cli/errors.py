@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NoReturn
 
-from pipeline.errors import PipelineError, StateFolderError, UsageError
+from pipeline.errors import PipelineError, StateFolderError
 
 
 @contextmanager
@@ -48,8 +48,6 @@ def _known(error: Exception) -> PipelineError | None:
         )
     if "botocore.exceptions" not in sys.modules:  # then the error is none of its
         return None
-    if isinstance(error, ValueError) and str(error).startswith("Invalid endpoint"):  # botocore's own words
-        return UsageError(f"{error}; see AWS_ENDPOINT_URL, which is for stand-ins of AWS")
     from pipeline import aws_errors
 
     return aws_errors.explain(error)

@@ -115,12 +115,20 @@ class Cache:
         entries = self._store.all(_ENTRY, parent=f"{pipeline}/{step}")
         if not entries:
             return "no earlier result to reuse"
-        last = max(entries, key=lambda entry: entry["Time"])["Key"]
-        changed = [name for name in last.keys() | key.keys() if last.get(name) != key.get(name)]
+        entries.sort(key=lambda entry: -entry["Time"])
+        nearest = min(entries, key=lambda entry: len(_differing(entry["Key"], key)))
+        since = "last result"
+        if nearest is not entries[0]:
+            since = f"nearest result, of {datetime.fromtimestamp(nearest['Time']):%Y-%m-%d %H:%M:%S}"
+        changed = _differing(nearest["Key"], key)
         changed.sort(key=lambda name: (_is_content(key.get(name)), name))  # settings first, then contents
-        changes = [_change(name, last.get(name), key) for name in changed]
+        changes = [_change(name, nearest["Key"].get(name), key) for name in changed]
         more = f" and {len(changes) - MOST_CHANGES} more" if len(changes) > MOST_CHANGES else ""
-        return f"changed since the last result: {'; '.join(changes[:MOST_CHANGES])}{more}"
+        return f"changed since the {since}: {'; '.join(changes[:MOST_CHANGES])}{more}"
+
+
+def _differing(one: dict[str, str], other: dict[str, str]) -> list[str]:
+    return [name for name in one.keys() | other.keys() if one.get(name) != other.get(name)]
 
 
 def _image(members: Document) -> str:

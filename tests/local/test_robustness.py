@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -253,6 +254,11 @@ def test_a_miss_is_told_in_a_persons_words(home, tmp_path):
     cache.add("p", step, look("1", "one").key, {"Properties": {}, "Execution": "arn"})
     message = look("2", "two").message
     assert message == "changed since the last result: argument --seed: '1' -> '2'; input raw: other content"
+    cache.add("p", step, look("2", "two").key, {"Properties": {}, "Execution": "arn"})
+    message = look("3", "one").message  # the last result differs in two things, the one before in one
+    assert re.fullmatch(
+        r"changed since the nearest result, of [\d :-]+: argument --seed: '1' -> '3'", message
+    )
     store.close()
 
 
