@@ -4,14 +4,17 @@
         client = boto3.client("sagemaker", endpoint_url=service.url, …)
 
 It knows nothing of any one pipeline. State lives in the folder it is given, and lasts; the service itself
-lives as long as the `with` block: executions that still run at its end are stopped, and can be retried.
+lives as long as the `with` block: executions that still run at its end are stopped, and can be retried; an
+endpoint that is being updated goes back to what it was.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 
 from pipeline.errors import UsageError
+from pipeline.local.alarms import Alarm
 from pipeline.local.backend import ACCOUNT, REGION, Backend
 from pipeline.local.endpoints import Endpoints
 from pipeline.local.engine import Engine
@@ -20,11 +23,12 @@ from pipeline.local.service import Server, application
 from pipeline.local.store import Store
 from pipeline.storage import FolderStorage
 
-__all__ = ["ACCOUNT", "REGION", "LocalSageMaker"]
+__all__ = ["ACCOUNT", "REGION", "Alarm", "LocalSageMaker"]
 
 
 class LocalSageMaker:
-    """functions: the Lambda functions there are, by name, each a Python file with handler(event, context)."""
+    """functions: the Lambda functions there are, by name, each a Python file with handler(event, context).
+    alarms: what an update of an endpoint may name for its rollback. clock: seconds, for its waits."""
 
     def __init__(
         self,
@@ -32,6 +36,8 @@ class LocalSageMaker:
         functions: Mapping[str, Path] = MappingProxyType({}),
         runner: Runner | None = None,
         port: int = 0,
+        alarms: Mapping[str, Alarm] = MappingProxyType({}),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         home = home.resolve()
         processes = ProcessRunner()
@@ -42,6 +48,8 @@ class LocalSageMaker:
             runner=runner or processes,
             function_runner=processes,
             functions=functions,
+            alarms=alarms,
+            clock=clock,
         )
         self._backend.endpoints = Endpoints(self._backend)
         self._backend.engine = Engine(self._backend)

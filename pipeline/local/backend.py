@@ -5,12 +5,14 @@ tests.
 """
 
 import secrets
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import Fault
+from pipeline.local.alarms import Alarm
 from pipeline.local.jobs import JobContext, Runner
 from pipeline.local.store import Document, Store
 from pipeline.storage import FolderStorage
@@ -33,6 +35,8 @@ class Backend:
     functions: Mapping[
         str, Path
     ]  # name of a Lambda function -> the Python file with its handler(event, context)
+    alarms: Mapping[str, Alarm] = field(default_factory=dict)  # that an update of an endpoint may name
+    clock: Callable[[], float] = time.monotonic  # of the waits of such an update
     url: str = ""  # where the service listens; known once it does
     endpoints: "Endpoints" = field(init=False)
     engine: "Engine" = field(init=False)

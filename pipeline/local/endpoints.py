@@ -1,23 +1,30 @@
-"""The model servers behind the local endpoints.
+"""The local endpoints: which configuration is live, who answers a request, and the changes under way.
 
 An endpoint is state that outlives the command; its server is a process that does not. So a server is started
 when an endpoint is created or updated, and again, in any later command, by the first request to the endpoint.
-An update starts the new server before the old one goes, and keeps the old configuration when the new one does
-not come up.
+While one process updates an endpoint, the requests of the others go on to the live configuration.
 """
 
 import threading
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from pipeline.errors import Fault, PipelineError
-from pipeline.local.backend import name_of, new_id
-from pipeline.local.jobs import ServedModel, serve_model
+from pipeline.local.alarms import Request
+from pipeline.local.backend import name_of
+from pipeline.local.deployments import INTERRUPTED, Deployment
 from pipeline.local.operations import hosting
-from pipeline.local.store import is_alive
+from pipeline.local.servers import Server, Servers
+from pipeline.local.store import Document, is_alive
+from pipeline.local.traffic import Shift
 
 if TYPE_CHECKING:
     from pipeline.local.backend import Backend
+
+ANSWER_SECONDS = 60  # that a model may take, as on AWS
 
 
 @dataclass
@@ -28,90 +35,84 @@ class Answer:
 
 
 class Endpoints:
-    """Servers by endpoint name, one each, shared by all threads of this process."""
+    """Shared by all threads of this process."""
 
     def __init__(self, backend: "Backend") -> None:
         self._backend = backend
-        self._servers: dict[tuple[str, str], ServedModel] = {}  # (endpoint, endpoint config) -> its server
-        self._lock = threading.Lock()
-        self._starting: dict[str, threading.Lock] = {}
-        self._changes: list[threading.Thread] = []
-        self._closing = threading.Event()
+        self._servers = Servers(backend)
+        self._shifts: dict[str, Shift] = {}  # by endpoint; under the servers' lock
+        self._threads: list[threading.Thread] = []
 
-    def change(self, endpoint: str, config: str) -> None:
-        """Bring an endpoint that is Creating or Updating to a configuration, in the background."""
-        thread = threading.Thread(target=self._change, args=(endpoint, config), name=f"endpoint-{endpoint}")
-        self._changes = [each for each in self._changes if each.is_alive()] + [thread]
-        thread.start()
+    def create(self, endpoint: str, config: str) -> None:
+        """Bring an endpoint that is Creating to its configuration, in the background."""
+        self._start(self._create, endpoint, config)
 
-    def _change(self, endpoint: str, config: str) -> None:
-        store = self._backend.store
+    def update(self, endpoint: str, config: str, deployment: Document) -> None:
+        """Bring an endpoint that is Updating to a configuration as the DeploymentConfig says, likewise."""
+        self._start(self._update, endpoint, config, deployment)
+
+    def _start(self, work: Callable[..., None], *arguments: Any) -> None:
+        thread = threading.Thread(target=work, args=arguments, name=f"endpoint-{work.__name__}")
+        with self._servers.lock:
+            self._threads = [each for each in self._threads if each.is_alive()] + [thread]
+            thread.start()
+
+    def _create(self, endpoint: str, config: str) -> None:
         try:
-            self._server(endpoint, config)
+            server = self._servers.start(endpoint, config)
+            assert server
+            self._servers.give_back(server)
         except Exception as error:  # whatever it is, the endpoint must not stay in change for ever
-            with store.transaction():
-                document = store.get(hosting.ENDPOINT, endpoint) or {}
-                status = (
-                    "InService" if "EndpointConfigName" in document else "Failed"
-                )  # the old server is still there
-                self._settle(endpoint, EndpointStatus=status, FailureReason=str(error)[:1024])
+            self._settle(endpoint, EndpointStatus="Failed", FailureReason=self._reason(error))
         else:
-            self._settle(endpoint, EndpointStatus="InService", EndpointConfigName=config, FailureReason=None)
-            self._retire(endpoint, keep=config)
+            self._settle(endpoint, EndpointStatus="InService", EndpointConfigName=config)
 
-    def _settle(self, endpoint: str, **changes: str | None) -> None:
+    def _update(self, endpoint: str, config: str, deployment: Document) -> None:
+        shift = Shift(config)
+        with self._servers.lock:
+            self._shifts[endpoint] = shift
+        try:
+            reason = Deployment(self._backend, self._servers, endpoint, shift, deployment).run()
+        except Exception as error:
+            reason = self._reason(error)
+        if reason:
+            reason = f"the update to {config} was rolled back: {reason}"[:1024]
+        change = {"EndpointStatus": "RollingBack"} if reason else {"EndpointConfigName": config}
+        document = self._backend.store.update(hosting.ENDPOINT, endpoint, FailureReason=reason, **change)
+        with self._servers.lock:
+            del self._shifts[endpoint]
+        self._servers.stop(self._servers.retire(endpoint, {document["EndpointConfigName"]}))
+        told = {"LastDeploymentConfig": deployment} if deployment else {}
+        self._settle(endpoint, EndpointStatus="InService", **told)
+
+    def _reason(self, error: Exception) -> str:
+        return INTERRUPTED if self._servers.closing.is_set() else (str(error) or type(error).__name__)[:1024]
+
+    def _settle(self, endpoint: str, **changes: Any) -> None:
         store = self._backend.store
-        store.update(hosting.ENDPOINT, endpoint, LastModifiedTime=store.clock(), Owner=None, **changes)
+        changes |= {"LastModifiedTime": store.clock(), "Owner": None, "PendingDeploymentSummary": None}
+        store.update(hosting.ENDPOINT, endpoint, **changes)
 
-    def _server(self, endpoint: str, config: str) -> tuple[ServedModel, str]:
-        """The live server of an endpoint's configuration, started if need be, and the name of its variant;
-        one start at a time an endpoint."""
-        document = hosting.describe_endpoint_config(self._backend, {"EndpointConfigName": config})
-        variant = document["ProductionVariants"][0]
-        with self._lock:
-            starting = self._starting.setdefault(endpoint, threading.Lock())
-        with starting:
-            server = self._servers.get((endpoint, config))
-            if not server or not server.alive:
-                container = hosting.model_container(self._backend, variant["ModelName"])
-                name = f"endpoint-{endpoint}-{new_id(6)}"
-                context = self._backend.job_context(self._closing.is_set)
-                server = self._servers[endpoint, config] = serve_model(name, container, context)
-            return server, variant["VariantName"]
-
-    def _retire(self, endpoint: str, keep: str | None = None) -> None:
-        """Stop the servers of an endpoint's other configurations; they finish the requests they have."""
-        for key in [key for key in list(self._servers) if key[0] == endpoint and key[1] != keep]:
-            if server := self._servers.pop(key, None):
-                server.close()
-
-    def invoke(self, endpoint: str, body: bytes, content_type: str, accept: str) -> Answer:
+    def invoke(
+        self, endpoint: str, body: bytes, content_type: str, accept: str, inference_id: str | None = None
+    ) -> Answer:
         """Ask the endpoint. Raises the Fault that InvokeEndpoint would answer."""
-        document = self._backend.store.get(hosting.ENDPOINT, name_of(endpoint))
-        if document is None:
-            raise Fault("ValidationError", f"Endpoint {endpoint} of account not found.")
-        if "EndpointConfigName" not in document:
-            raise Fault(
-                "ValidationError", f"Endpoint {endpoint} is {document['EndpointStatus']}, not InService."
-            )
         import httpx
 
+        server, shift = self._lease(name_of(endpoint))
         try:
-            name, config = document["EndpointName"], document["EndpointConfigName"]
-            known = (name, config) in self._servers
-            server, variant = self._server(name, config)
-            if not known:  # another process has changed the endpoint: what this one had goes
-                self._retire(name, keep=config)
-            answer = server.client.post(
-                "/invocations",
-                content=body,
-                headers={"Content-Type": content_type, "Accept": accept},
-                timeout=60,
-            )
-        except (PipelineError, httpx.HTTPError) as error:
-            raise Fault(
-                "InternalFailure", f"the model server of {endpoint} does not answer: {error}", 500
-            ) from error
+            with shift.requests.one() if shift else nullcontext(Request()) as request:
+                answer = server.model.client.post(
+                    "/invocations",
+                    content=body,
+                    headers={"Content-Type": content_type, "Accept": accept},
+                    timeout=ANSWER_SECONDS,
+                )
+                request.status = answer.status_code
+        except httpx.HTTPError as error:
+            raise _no_answer(endpoint, error) from error
+        finally:
+            self._servers.give_back(server)
         if answer.status_code != 200:
             raise Fault(
                 "ModelError",
@@ -121,23 +122,73 @@ class Endpoints:
                 OriginalMessage=answer.text[:1024],
             )
         media_type = answer.headers.get("content-type", "application/octet-stream")
-        return Answer(answer.content, media_type, variant)
+        if server.capture:
+            server.capture.add((content_type, body), (media_type, answer.content), inference_id)
+        return Answer(answer.content, media_type, server.variant)
+
+    def _lease(self, endpoint: str) -> tuple[Server, Shift | None]:
+        """The server of the next request, to be given back; and the update that it is the new server of."""
+        while True:
+            live = self._live(endpoint)
+            with self._servers.lock:
+                shift = self._shifts.get(endpoint)
+                if shift and shift.goes_over() and (new := self._servers.lease(endpoint, shift.config)):
+                    return new, shift
+                if server := self._servers.lease(endpoint, live):
+                    return server, None
+            try:
+                server = self._servers.start(endpoint, live, partial(self._is_live, endpoint, live))
+            except PipelineError as error:
+                raise _no_answer(endpoint, error) from error
+            if server:
+                with self._servers.lock:
+                    kept = {live, *(each.config for each in [self._shifts.get(endpoint)] if each)}
+                    others = self._servers.retire(endpoint, kept)  # of what another process has changed since
+                if others:
+                    self._start(self._servers.stop, others)
+                return server, None
+
+    def _live(self, endpoint: str) -> str:
+        document = self._backend.store.get(hosting.ENDPOINT, endpoint)
+        if document is None:
+            raise Fault("ValidationError", f"Endpoint {endpoint} of account not found.")
+        if "EndpointConfigName" not in document:
+            raise Fault(
+                "ValidationError", f"Endpoint {endpoint} is {document['EndpointStatus']}, not InService."
+            )
+        live: str = document["EndpointConfigName"]
+        return live
+
+    def _is_live(self, endpoint: str, config: str) -> bool:
+        return self._live(endpoint) == config
 
     def recover(self) -> None:
         """Settle what a process that is gone left: a creation has failed, an update has not happened."""
         store = self._backend.store
         with store.transaction():
             for document in store.all(hosting.ENDPOINT):
-                if document["EndpointStatus"] in hosting.BUSY and not is_alive(document.get("Owner")):
-                    status = "InService" if "EndpointConfigName" in document else "Failed"
-                    reason = "interrupted: the process that was changing the endpoint ended"
-                    self._settle(document["EndpointName"], EndpointStatus=status, FailureReason=reason)
+                if document["EndpointStatus"] not in hosting.BUSY or is_alive(document.get("Owner")):
+                    continue
+                live = document.get("EndpointConfigName")
+                changes: Document = {"EndpointStatus": "InService" if live else "Failed"}
+                pending = document.get("PendingDeploymentSummary", {}).get("EndpointConfigName")
+                done = live and pending == live  # but for the old server's last requests
+                if not done and "FailureReason" not in document:
+                    changes["FailureReason"] = INTERRUPTED
+                self._settle(document["EndpointName"], **changes)
 
-    def close(self, endpoint: str | None = None) -> None:
-        """Stop the servers of one endpoint, or of all; a change under way fails."""
-        if endpoint is None:
-            self._closing.set()
-            for thread in self._changes:
-                thread.join()
-        for name in [endpoint] if endpoint else {name for name, _ in list(self._servers)}:
-            self._retire(name)
+    def delete(self, endpoint: str) -> None:
+        """Stop the servers of an endpoint that is no longer there."""
+        self._servers.stop(self._servers.retire(endpoint, keep=set()))
+
+    def close(self) -> None:
+        """Stop all servers; a change under way fails."""
+        self._servers.close()
+        for thread in self._threads:
+            thread.join()
+        for endpoint in {name for name, _ in self._servers}:
+            self.delete(endpoint)
+
+
+def _no_answer(endpoint: str, error: Exception) -> Fault:
+    return Fault("InternalFailure", f"the model server of {endpoint} does not answer: {error}", 500)

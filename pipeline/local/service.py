@@ -49,10 +49,11 @@ def application(backend: Backend) -> Starlette:
     async def invoke(http: Request) -> Response:
         content_type = http.headers.get("content-type", "application/json")
         accept = http.headers.get("accept", "application/json")
+        inference_id = http.headers.get("x-amzn-sagemaker-inference-id")
         name = http.path_params["name"]
         try:
             answer = await run_in_threadpool(
-                backend.endpoints.invoke, name, await _body(http), content_type, accept
+                backend.endpoints.invoke, name, await _body(http), content_type, accept, inference_id
             )
         except Exception as error:
             fault = _as_fault(error)

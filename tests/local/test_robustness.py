@@ -321,21 +321,14 @@ def test_features_of_endpoints_that_are_not_there_are_refused(client):
         )
     client.create_model(ModelName="one", ExecutionRoleArn=ROLE, PrimaryContainer=model)
     variant = {"VariantName": "blue", "ModelName": "one"}
-    for extra, member in (
-        ({**variant, "ServerlessConfig": {"MemorySizeInMB": 1024, "MaxConcurrency": 1}}, "ServerlessConfig"),
-        ({**variant, "CoreDumpConfig": {"DestinationS3Uri": "s3://x"}}, "CoreDumpConfig"),
-    ):
-        with pytest.raises(client.exceptions.ClientError, match=f"{member} is not supported"):
-            client.create_endpoint_config(EndpointConfigName="c", ProductionVariants=[extra])
-    with pytest.raises(client.exceptions.ClientError, match="DataCaptureConfig is not supported"):
+    with pytest.raises(client.exceptions.ClientError, match="CoreDumpConfig is not supported"):
         client.create_endpoint_config(
             EndpointConfigName="c",
-            ProductionVariants=[{**variant, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}],
-            DataCaptureConfig={
-                "InitialSamplingPercentage": 1,
-                "DestinationS3Uri": "s3://x",
-                "CaptureOptions": [{"CaptureMode": "Input"}],
-            },
+            ProductionVariants=[{**variant, "CoreDumpConfig": {"DestinationS3Uri": "s3://x"}}],
+        )
+    with pytest.raises(client.exceptions.ClientError, match="ShadowProductionVariants is not supported"):
+        client.create_endpoint_config(
+            EndpointConfigName="c", ProductionVariants=[variant], ShadowProductionVariants=[variant]
         )
     assert client.list_endpoint_configs()["EndpointConfigs"] == []
 

@@ -5,21 +5,14 @@ from typing import Any
 from pipeline.errors import Fault
 from pipeline.local import jobs
 from pipeline.local.backend import Backend, arn, between, page
+from pipeline.local.operations import hosting_rules
+from pipeline.local.operations.hosting_rules import refuse_unknown
 from pipeline.local.store import Document, process_identity
 
 MODEL = "Model"
 CONFIG = "EndpointConfig"
 ENDPOINT = "Endpoint"
-BUSY = ("Creating", "Updating", "Deleting")
-KEPT = {  # members that are honoured, or have no effect on one machine; others are refused
-    "CreateModel": "ModelName PrimaryContainer Containers ExecutionRoleArn EnableNetworkIsolation VpcConfig "
-    "Tags",
-    "CreateEndpointConfig": "EndpointConfigName ProductionVariants ExecutionRoleArn KmsKeyId VpcConfig Tags",
-    "ProductionVariants": "VariantName ModelName InitialInstanceCount InstanceType InitialVariantWeight "
-    "VolumeSizeInGB ModelDataDownloadTimeoutInSeconds ContainerStartupHealthCheckTimeoutInSeconds",
-    "CreateEndpoint": "EndpointName EndpointConfigName Tags",
-    "UpdateEndpoint": "EndpointName EndpointConfigName",
-}
+BUSY = ("Creating", "Updating", "RollingBack", "Deleting")
 
 
 def _insert(backend: Backend, kind: str, name: str, document: Document) -> Document:
@@ -32,13 +25,6 @@ def _insert(backend: Backend, kind: str, name: str, document: Document) -> Docum
             kind, name, {**document, f"{kind}Arn": the_arn, "CreationTime": backend.store.clock()}
         )
     return {f"{kind}Arn": the_arn}
-
-
-def _refuse_unknown(place: str, request: Document) -> None:
-    if unknown := sorted(request.keys() - set(KEPT[place].split())):
-        raise Fault(
-            "ValidationException", f"{place}: {', '.join(unknown)} is not supported by the local service"
-        )
 
 
 def _found(backend: Backend, kind: str, name: str) -> Document:
@@ -62,7 +48,7 @@ def _list(backend: Backend, kind: str, request: Document, member: str) -> Docume
 
 
 def create_model(backend: Backend, request: Document) -> Document:
-    _refuse_unknown("CreateModel", request)
+    refuse_unknown("CreateModel", request)
     containers = request.get("Containers") or [
         request[member] for member in ["PrimaryContainer"] if member in request
     ]
@@ -112,12 +98,8 @@ def delete_model(backend: Backend, request: Document) -> Document:
 
 
 def create_endpoint_config(backend: Backend, request: Document) -> Document:
-    _refuse_unknown("CreateEndpointConfig", request)
-    if len(request["ProductionVariants"]) != 1:
-        raise Fault("ValidationException", "a local endpoint has one production variant")
-    for variant in request["ProductionVariants"]:
-        _refuse_unknown("ProductionVariants", variant)
-        _found(backend, MODEL, variant["ModelName"])
+    hosting_rules.check_config(request)
+    _found(backend, MODEL, request["ProductionVariants"][0]["ModelName"])
     return _insert(backend, CONFIG, request["EndpointConfigName"], request)
 
 
@@ -136,7 +118,7 @@ def delete_endpoint_config(backend: Backend, request: Document) -> Document:
 
 
 def create_endpoint(backend: Backend, request: Document) -> Document:
-    _refuse_unknown("CreateEndpoint", request)
+    refuse_unknown("CreateEndpoint", request)
     _found(backend, CONFIG, request["EndpointConfigName"])
     document = {
         "EndpointName": request["EndpointName"],
@@ -145,16 +127,25 @@ def create_endpoint(backend: Backend, request: Document) -> Document:
         "Owner": process_identity(),
     }
     answer = _insert(backend, ENDPOINT, request["EndpointName"], document)
-    backend.endpoints.change(request["EndpointName"], request["EndpointConfigName"])
+    backend.endpoints.create(request["EndpointName"], request["EndpointConfigName"])
     return answer
 
 
 def update_endpoint(backend: Backend, request: Document) -> Document:
-    _refuse_unknown("UpdateEndpoint", request)
-    _found(backend, CONFIG, request["EndpointConfigName"])
+    refuse_unknown("UpdateEndpoint", request)
+    config = _found(backend, CONFIG, request["EndpointConfigName"])
+    deployment = request.get("DeploymentConfig", {})
+    hosting_rules.check_deployment(deployment, config, backend.alarms)
     with backend.store.transaction():
         endpoint = _found(backend, ENDPOINT, request["EndpointName"])
         _refuse_busy(endpoint)
+        if endpoint["EndpointStatus"] != "InService":
+            raise Fault(
+                "ValidationException",
+                f"Cannot update endpoint {endpoint['EndpointArn']}: it is {endpoint['EndpointStatus']}; "
+                "delete it, and create it again.",
+            )
+        hosting_rules.check_change(backend.store.get(CONFIG, endpoint["EndpointConfigName"]), config)
         backend.store.update(
             ENDPOINT,
             request["EndpointName"],
@@ -163,7 +154,7 @@ def update_endpoint(backend: Backend, request: Document) -> Document:
             LastModifiedTime=backend.store.clock(),
             Owner=process_identity(),
         )
-    backend.endpoints.change(request["EndpointName"], request["EndpointConfigName"])
+    backend.endpoints.update(request["EndpointName"], request["EndpointConfigName"], deployment)
     return {"EndpointArn": endpoint["EndpointArn"]}
 
 
@@ -179,17 +170,33 @@ def describe_endpoint(backend: Backend, request: Document) -> Document:
     endpoint = _found(backend, ENDPOINT, request["EndpointName"])
     name = endpoint.get("EndpointConfigName")
     config: dict[str, Any] = (backend.store.get(CONFIG, name) if name else None) or {"ProductionVariants": []}
-    endpoint["ProductionVariants"] = [
-        {
-            "VariantName": variant["VariantName"],
-            "CurrentInstanceCount": 1,
-            "DesiredInstanceCount": 1,
-            "CurrentWeight": variant.get("InitialVariantWeight", 1.0),
-            "DesiredWeight": variant.get("InitialVariantWeight", 1.0),
+    endpoint["ProductionVariants"] = [variant_summary(each) for each in config["ProductionVariants"]]
+    if capture := config.get("DataCaptureConfig"):
+        enabled = capture.get("EnableCapture", True)
+        endpoint["DataCaptureConfig"] = {
+            "EnableCapture": enabled,
+            "CaptureStatus": "Started" if enabled else "Stopped",
+            "CurrentSamplingPercentage": capture["InitialSamplingPercentage"],
+            "DestinationS3Uri": capture["DestinationS3Uri"],
+            "KmsKeyId": capture.get("KmsKeyId", ""),
         }
-        for variant in config["ProductionVariants"]
-    ]
     return endpoint
+
+
+def variant_summary(variant: Document) -> Document:
+    """What DescribeEndpoint tells of a variant: the instances asked for, for which one server stands."""
+    serverless = variant.get("ServerlessConfig")
+    count = 0 if serverless else variant.get("InitialInstanceCount", 1)
+    weight = variant.get("InitialVariantWeight", 1.0)
+    return {
+        "VariantName": variant["VariantName"],
+        "CurrentInstanceCount": count,
+        "DesiredInstanceCount": count,
+        "CurrentWeight": weight,
+        "DesiredWeight": weight,
+        "CurrentServerlessConfig": serverless,
+        "DesiredServerlessConfig": serverless,
+    }
 
 
 def list_endpoints(backend: Backend, request: Document) -> Document:
@@ -200,5 +207,5 @@ def delete_endpoint(backend: Backend, request: Document) -> Document:
     with backend.store.transaction():
         _refuse_busy(_found(backend, ENDPOINT, request["EndpointName"]))
         backend.store.delete(ENDPOINT, request["EndpointName"])
-    backend.endpoints.close(request["EndpointName"])
+    backend.endpoints.delete(request["EndpointName"])
     return {}
