@@ -75,7 +75,6 @@ REFUSED = {
 
 @pytest.mark.parametrize(("deployment", "message"), REFUSED.values(), ids=REFUSED)
 def test_a_deployment_that_cannot_be_done_is_refused_and_changes_nothing(hosted, deployment, message):
-    hosted.sagemaker.meta.config.parameter_validation = False  # the service is to find it
     with pytest.raises(hosted.refused, match=message) as refused:
         hosted.update("v2", deployment)
     assert refused.value.response["Error"]["Code"] == "ValidationException"
