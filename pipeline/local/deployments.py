@@ -37,7 +37,6 @@ class Deployment:
         deadline = clock() + policy.get("MaximumExecutionTimeoutInSeconds", float("inf"))
         document = hosting.describe_endpoint_config(self.backend, {"EndpointConfigName": self.shift.config})
         variant = hosting.variant_summary(document["ProductionVariants"][0])
-        instances = variant["DesiredInstanceCount"]
         started = self.backend.store.clock()
 
         def tell(status: str, message: str) -> None:
@@ -50,11 +49,11 @@ class Deployment:
             }
             self.backend.store.update(hosting.ENDPOINT, self.endpoint, PendingDeploymentSummary=summary)
 
-        tell("Creating", f"Launching {instances} instance(s).")
+        tell("Creating", "Launching the new model server.")
         server = self.servers.start(self.endpoint, self.shift.config)
         assert server
         self.servers.give_back(server)
-        for stage in stages(self.request, max(instances, 1)):
+        for stage in stages(self.request, variant["DesiredInstanceCount"]):
             with self.servers.lock:
                 if stage.percent != self.shift.percent:
                     self.shift.move(stage.percent)

@@ -142,7 +142,8 @@ class Endpoints:
                 raise _no_answer(endpoint, error) from error
             if server:
                 with self._servers.lock:
-                    kept = {live, *(each.config for each in [self._shifts.get(endpoint)] if each)}
+                    shift = self._shifts.get(endpoint)
+                    kept = {live, shift.config} if shift else {live}
                     others = self._servers.retire(endpoint, kept)  # of what another process has changed since
                 if others:
                     self._start(self._servers.stop, others)

@@ -9,8 +9,9 @@ from pipeline.local import Alarm, LocalSageMaker
 
 ALARMS = {
     "sentiment-5xx": Alarm("Invocation5XXErrors", 0.05, minimum_requests=10),
-    "sentiment-latency": Alarm("ModelLatency", 200_000, statistic="p90", minimum_requests=3),
+    "sentiment-latency": Alarm("ModelLatency", 20e6, statistic="p90", minimum_requests=3),
 }
+IMPATIENT = {"impatient": Alarm("ModelLatency", 200_000, statistic="p90", minimum_requests=3)}
 
 
 @pytest.fixture
@@ -20,7 +21,7 @@ def clock():
 
 @pytest.fixture
 def service(home, clock):
-    with LocalSageMaker(home, runner=runner(), alarms=ALARMS, clock=clock) as running:
+    with LocalSageMaker(home, runner=runner(), alarms={**ALARMS, **IMPATIENT}, clock=clock) as running:
         yield running
 
 
@@ -140,16 +141,16 @@ def test_all_at_once_is_watched_too(hosted):
 
 
 BAD = {
-    "broken": ({"fail_every": 2}, "alarm sentiment-5xx: Average of Invocation5XXErrors is 0."),
-    "slow": ({"sleep": 0.3}, "alarm sentiment-latency: p90 of ModelLatency is 3"),
-    "dies": ({"die_at": 3}, "the model server of v2 died"),
+    "broken": ({"fail_every": 2}, ALARMS, "alarm sentiment-5xx: Average of Invocation5XXErrors is 0."),
+    "slow": ({"sleep": 0.3}, IMPATIENT, "alarm impatient: p90 of ModelLatency is 3"),
+    "dies": ({"die_at": 3}, ALARMS, "the model server of v2 died"),
 }
 
 
-@pytest.mark.parametrize(("rules", "reason"), BAD.values(), ids=BAD)
-def test_a_bad_version_is_rolled_back_and_reported(hosted, service, rules, reason):
+@pytest.mark.parametrize(("rules", "alarms", "reason"), BAD.values(), ids=BAD)
+def test_a_bad_version_is_rolled_back_and_reported(hosted, service, rules, alarms, reason):
     hosted.configure("v2", **rules)
-    deployment = canary(50, alarms=ALARMS)
+    deployment = canary(50, alarms=alarms)
     hosted.update("v2", deployment)
     hosted.baking(50)
     while hosted.describe()["EndpointStatus"] == "Updating":
@@ -166,6 +167,30 @@ def test_a_bad_version_is_rolled_back_and_reported(hosted, service, rules, reaso
     hosted.update("v3")
     found = hosted.settled()
     assert found["EndpointConfigName"] == "v3" and "FailureReason" not in found
+
+
+def test_a_version_that_hangs_is_rolled_back_and_the_requests_that_it_has_are_answered(hosted, tmp_path):
+    go = tmp_path / "go"
+    hosted.configure("v2", wait_for=str(go))
+    hosted.update("v2", canary(50, alarms=IMPATIENT))
+    hosted.baking(50)
+    answers = []
+    asking = [threading.Thread(target=lambda: answers.append(hosted.ask())) for _ in range(6)]
+    for thread in asking:
+        thread.start()
+    until(lambda: hosted.describe()["EndpointStatus"] == "RollingBack")
+    assert hosted.answers(4) == {"v1": 4}
+    assert hosted.describe()["EndpointStatus"] == "RollingBack"  # v2 still works on its requests
+    until(lambda: answers == ["v1"] * 3)
+    with pytest.raises(hosted.refused, match="in-progress endpoint .*: RollingBack"):
+        hosted.update("v2")
+    go.touch()
+    for thread in asking:
+        thread.join()
+    assert sorted(answers) == ["v1"] * 3 + ["v2"] * 3
+    found = hosted.settled()
+    assert found["EndpointConfigName"] == "v1"
+    assert "alarm impatient" in found["FailureReason"]
 
 
 def test_of_a_server_that_dies_only_the_requests_that_it_had_fail(hosted):
