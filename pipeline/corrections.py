@@ -65,6 +65,8 @@ def write(corrections: Sequence[Correction], base: Path | None, target: Path) ->
     agreed = {text: min(labels) for text, labels in said.items() if len(labels) == 1}
     changed = 0
     beside = target.with_name(f".{target.name}.partial")
+    if not target.parent.is_dir():
+        raise UsageError(f"{target.parent} is no folder; make it, or name a file elsewhere")
     with beside.open("w", encoding="ascii") as file:
         for review in known:
             before = ("negative", "positive")[review.label]

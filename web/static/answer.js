@@ -5,11 +5,12 @@ import { make, say } from "./dom.js";
 import { detail, highlighted, scale, strongest, verdict } from "./words.js";
 
 const LONG = 3_000; // characters
+const UNKNOWN = "The model knows none of these words: its answer rests on nothing that is written here.";
 const OPPOSITE = { positive: ["negative"], negative: ["positive"], uncertain: ["positive", "negative"] };
 
 export function card(review, answer) {
   return [
-    make("p", { class: `verdict ${answer.sentiment}`, id: "verdict" }, verdict(answer)),
+    make("h2", { class: `verdict ${answer.sentiment}`, id: "verdict" }, verdict(answer)),
     make("p", { class: "detail" }, detail(answer)),
     scale(answer),
     ...explanation(review, answer.explanation),
@@ -27,10 +28,12 @@ function explanation(review, found) {
   }
   if (!found?.words?.length) {
     text.append(review);
-    const told = found ? "They could not be located in this text." : "This model does not name them.";
+    const told = !found ? "This model does not name them."
+      : found.words_read ? "They could not be located in this text." : UNKNOWN;
     return [title, text, make("p", { class: "hint" }, told)];
   }
   text.append(...highlighted(review, found));
+  if (!found.words.some(([, , change]) => change)) return [title, text, make("p", { class: "hint" }, UNKNOWN)];
   const sides = strongest(review, found).map(([side, words]) =>
     make("p", {}, make("span", { class: `key ${side}` }, `towards ${side}`), ` ${words.join(", ")}`));
   const cut = found.words_read < found.words_total
@@ -56,6 +59,8 @@ function wrong(review, answer) {
       await correct(review, label, answer);
       say(place, told);
       say(told, `Thank you. Kept as ${label}, for the next training set.`);
+      told.setAttribute("tabindex", "-1"); // else whoever uses a keyboard is at the top of the page
+      told.focus();
     } catch (failure) {
       buttons.forEach((button) => { button.disabled = false; });
       say(told, `Not kept: ${failure.message}`);

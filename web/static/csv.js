@@ -25,18 +25,32 @@ export function parse(text, separator = ",") {
   return rows;
 }
 
-// {reviews, column}: column is null where each line is a review
-export function reviewsOf(text) {
+// {reviews, column}: column is null where each line is a review; name is the file's, if it came from one
+export function reviewsOf(text, name = "") {
   text = text.replace(/^\uFEFF/, "");
-  const header = text.slice(0, text.search(/\r?\n|$/));
   for (const separator of [",", "\t", ";"]) {
-    const names = header.split(separator).map((name) => name.trim().replace(/^"|"$/g, "").toLowerCase());
+    const names = headerOf(text, separator);
     const column = names.findIndex((name) => TEXT_COLUMNS.includes(name));
     if (column < 0) continue;
     const [, ...rows] = parse(text, separator);
-    return { reviews: rows.map((row) => row[column] ?? "").filter((review) => review.trim()), column: names[column] };
+    rows.forEach(({ length }, row) => {
+      if (length === names.length) return;
+      throw new Error(`Row ${row + 2} has ${length} cells, the header ${names.length}: put a text that holds “${separator}” in quotes.`);
+    });
+    return { reviews: rows.map((row) => row[column]).filter((review) => review.trim()), column: names[column] };
   }
+  if (/\.(csv|tsv)$/i.test(name)) throw new Error(`${name} has no column named review or text: its first row names the columns.`);
   return { reviews: text.split(/\r?\n/).filter((line) => line.trim()), column: null };
+}
+
+// The names of the columns, if the text has a first row at all.
+function headerOf(text, separator) {
+  try {
+    const end = text.search(/\r?\n/);
+    return (parse(end < 0 ? text : text.slice(0, end), separator)[0] ?? []).map((name) => name.trim().toLowerCase());
+  } catch { // a quote that this line does not close: no header
+    return [];
+  }
 }
 
 // rows of cells -> CSV. A cell that a spreadsheet would take for a formula gets an apostrophe.

@@ -25,7 +25,7 @@ export function start() {
   began = true;
   byId("load").addEventListener("submit", run);
   pasted.addEventListener("input", () => take(pasted.value, ""));
-  byId("file").addEventListener("change", (event) => read(event.target.files[0]));
+  byId("file").addEventListener("change", chosen);
   byId("cancel").addEventListener("click", () => running?.abort());
   byId("filter").addEventListener("change", () => { shown = SHOWN; rows(); });
   byId("more").addEventListener("click", () => { shown += SHOWN; rows(); });
@@ -39,6 +39,7 @@ export function start() {
     });
   }
   take(pasted.value, ""); // what the browser has brought back
+  chosen(); // before this module was there
 }
 
 // ------------------------------------------------------------------ the reviews
@@ -46,6 +47,11 @@ export function start() {
 function paste(text) {
   pasted.value = text;
   take(text, "");
+}
+
+async function chosen() {
+  await read(byId("file").files[0]);
+  byId("file").value = ""; // so that the same file, mended, can be chosen again
 }
 
 async function read(file) {
@@ -64,7 +70,7 @@ function take(text, name) {
   if (running) return;
   let read;
   try {
-    read = reviewsOf(text);
+    read = reviewsOf(text, name);
   } catch (error) {
     return refuse(error.message);
   }
@@ -96,6 +102,8 @@ async function run(event) {
   const { signal } = running;
   const since = performance.now(), first = answers.length;
   busy(true);
+  byId("cancel").focus();
+  say(byId("many-told"), "Scoring.");
   let told = "";
   try {
     while (answers.length < reviews.length) {
@@ -115,6 +123,8 @@ async function run(event) {
   if (rest) say(byId("progress-text"), `${told} ${done.toLocaleString("en")} of ${reviews.length.toLocaleString("en")} are scored.`);
   say(startButton, rest && done ? `Go on with the other ${rest.toLocaleString("en")}` : "Score the reviews");
   if (done) rows();
+  startButton.focus();
+  say(byId("many-told"), byId("progress-text").textContent);
 }
 
 function group(first) {
@@ -173,7 +183,7 @@ function summary() {
   const total = answers.length;
   const told = [...SENTIMENTS, "failed"].filter((name) => counts[name]).map((name) =>
     make("li", {}, make("span", { class: `dot ${name}` }), `${name === "failed" ? "not answered" : name}: `,
-      make("strong", {}, counts[name].toLocaleString("en")), ` (${percent(counts[name] / total)})`));
+      make("strong", {}, counts[name].toLocaleString("en")), ` (${Math.round(100 * counts[name] / total)} %)`));
   say(byId("summary"), make("ul", { class: "counts" }, ...told), histogram());
 }
 

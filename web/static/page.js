@@ -29,6 +29,7 @@ async function ask(event) {
   event.preventDefault();
   if (asking) return;
   const text = review.value;
+  say(byId("told"));
   if (!check(text)) return;
   asking = true;
   waiting(true);
@@ -118,7 +119,12 @@ async function view() {
     if (current) byId(id).setAttribute("aria-current", "page");
     else byId(id).removeAttribute("aria-current");
   }
-  if (many) (await import("./many.js")).start();
+  if (!many) return;
+  try {
+    (await import("./many.js")).start();
+  } catch {
+    say(byId("many-problem"), "The page's server cannot be reached: reload the page when it can.");
+  }
 }
 
 say(byId("example-buttons"), ...EXAMPLES.map(([name, text]) =>
