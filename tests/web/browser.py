@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from pages import LocalPage
 from playwright.sync_api import Browser, BrowserContext, Locator, expect, sync_playwright
+from playwright.sync_api import Response as HttpResponse
 from upstream import Reply, Upstream
 
 from pipeline.local.service import Server
@@ -43,9 +44,11 @@ class Visit:
         self.context, self.page, self.url = context, context.new_page(), url
         self.tolerated: list[str] = []  # beginnings of console errors that the test brings about
         self.requests: list[str] = []
+        self.responses: list[HttpResponse] = []
         self._console: list[str] = []
         self._dialogs: list[str] = []
         self.page.on("request", lambda request: self.requests.append(request.url))
+        self.page.on("response", lambda response: self.responses.append(response))
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self._console.append(f"uncaught: {error}"))
         self.page.on("dialog", self._refuse)
