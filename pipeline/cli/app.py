@@ -29,17 +29,10 @@ def _group(text: str) -> typer.Typer:
 
 app = _group("The sentiment pipeline. Run it with: python -m pipeline.run --local")
 runs = _group("Executions of the pipeline.")
-models = _group("Versions of the model, and who approved them.")
 schedule = _group("Executions that start by the clock, on AWS.")
 images = _group("Container images of the steps and the server.")
 local = _group("The local service.")
-for name, group in (
-    ("runs", runs),
-    ("models", models),
-    ("schedule", schedule),
-    ("images", images),
-    ("local", local),
-):
+for name, group in (("runs", runs), ("schedule", schedule), ("images", images), ("local", local)):
     app.add_typer(group, name=name)
 
 
@@ -199,67 +192,6 @@ def corrections(
     from pipeline.cli import corrections as command
 
     command.run(*where(env, setting), data, to, as_json)
-
-
-Number = Annotated[str, typer.Argument(metavar="N", help="A version, from: models list")]
-Note = Annotated[str, typer.Option(metavar="TEXT", help="Why; kept with the version.")]
-
-
-@models.command("list")
-def list_models(
-    everything: Annotated[bool, typer.Option("--all", help="Not only the latest 20.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="As one JSON list on stdout.")] = False,
-    env: Env = None,
-    setting: SettingsGiven = None,
-) -> None:
-    """The versions, newest first, and which is live."""
-    from pipeline.cli import models as command
-
-    command.list_all(*where(env, setting), everything, as_json)
-
-
-@models.command("show")
-def show_model(number: Number, as_json: Json = False, env: Env = None, setting: SettingsGiven = None) -> None:
-    """All that is known of a version, and what to do next."""
-    from pipeline.cli import models as command
-
-    command.show(*where(env, setting), number, as_json)
-
-
-@models.command("compare")
-def compare_models(
-    first: Annotated[str, typer.Argument(metavar="A", help="A version, such as the live one.")],
-    second: Annotated[str, typer.Argument(metavar="B", help="Another.")],
-    as_json: Json = False,
-    env: Env = None,
-    setting: SettingsGiven = None,
-) -> None:
-    """Two versions side by side.
-
-    Were both tested on the same reviews? Is the difference more than chance?"""
-    from pipeline.cli import models as command
-
-    command.compare(*where(env, setting), first, second, as_json)
-
-
-@models.command()
-def approve(
-    number: Number, note: Note, as_json: Json = False, env: Env = None, setting: SettingsGiven = None
-) -> None:
-    """Allow a version to be deployed."""
-    from pipeline.cli import models as command
-
-    command.decide(*where(env, setting), number, "Approved", note, as_json)
-
-
-@models.command()
-def reject(
-    number: Number, note: Note, as_json: Json = False, env: Env = None, setting: SettingsGiven = None
-) -> None:
-    """Keep a version from being deployed; a live one stays live."""
-    from pipeline.cli import models as command
-
-    command.decide(*where(env, setting), number, "Rejected", note, as_json)
 
 
 @schedule.command("set")
