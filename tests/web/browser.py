@@ -4,7 +4,10 @@ A visit's requests and console are watched from its first byte to its last: what
 asks no other origin, opens no dialog, and the console stays clean unless the test says why it is not.
 """
 
+import csv
+import io
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -24,6 +27,7 @@ from web.local import application
 PHONE = {"width": 360, "height": 640}
 DESKTOP = {"width": 1280, "height": 800}
 SENTIMENTS = ("positive", "negative", "uncertain")
+HEADER = ["review", "sentiment", "probability_positive", "model_version", "error"]  # of a download
 FAILED_ANSWER = "Failed to load resource"  # how chromium's console tells of a status that is an error
 expect.set_options(timeout=20_000)
 
@@ -179,3 +183,43 @@ def held(upstream: Upstream, after: int = 0) -> Iterator[Callable[[], None]]:
         yield gate.set
     finally:
         gate.set()
+
+
+# The view of many reviews.
+
+
+def sent(upstream: Upstream) -> list[str]:
+    """The reviews that have come to the model server, in their order."""
+    return [review for group in upstream.asked for review in group]
+
+
+def score(visit: Visit) -> None:
+    visit.find("#start").click()
+
+
+def done(visit: Visit, count: int) -> None:
+    expect(visit.find("#progress-text")).to_have_text(f"{count:,} of {count:,} scored")
+
+
+def downloaded(visit: Visit) -> list[list[str]]:
+    """The rows of the file, as a spreadsheet reads them."""
+    with visit.page.expect_download() as download:
+        visit.button("Download as CSV").click()
+    assert download.value.suggested_filename.endswith(".csv")
+    text = download.value.path().read_bytes().decode("utf-8-sig")
+    header, *rows = csv.reader(io.StringIO(text, newline=""))
+    assert header == HEADER
+    return rows
+
+
+def shown(visit: Visit) -> list[list[str]]:
+    cells = "rows => rows.map((row) => [...row.cells].map((cell) => cell.textContent))"
+    return visit.find("#rows tr").evaluate_all(cells)
+
+
+def counts(visit: Visit) -> dict[str, int]:
+    """{"positive": 2, …} of the summary."""
+    text = " ".join(visit.find("#summary li").all_text_contents())
+    return {
+        name: int(count.replace(",", "")) for name, count in re.findall(r"([a-z][a-z ]+): ([\d,]+)", text)
+    }
