@@ -115,10 +115,10 @@ class Visit:
     def check(self) -> None:
         """What holds of every visit."""
         elsewhere = [url for url in self.requests if not url.startswith((self.url + "/", "blob:" + self.url))]
-        assert not elsewhere, "another origin was asked"
-        assert not self._dialogs, "a dialog was opened"
+        assert not elsewhere, f"another origin was asked: {elsewhere}"
+        assert not self._dialogs, f"a dialog was opened: {self._dialogs}"
         unexpected = [text for text in self._console if not text.startswith(tuple(self.tolerated))]
-        assert not unexpected, "the console is not clean"
+        assert not unexpected, f"the console is not clean: {unexpected}"
 
 
 @pytest.fixture(scope="session")
