@@ -81,7 +81,9 @@ def test_content_types_that_are_json_in_utf8(page, content_type):
     assert page.send("POST", "/api/sentiment", body, {"Content-Type": content_type}).checked().status == 200
 
 
-@pytest.mark.parametrize("explanation", [None, {"method": "hidden_words", "words": [], "located": False}])
+@pytest.mark.parametrize(
+    "explanation", [None, {"words": [], "located": False}, {"words": [], "skipped": [2, 9]}]
+)
 def test_an_answer_without_words_is_an_answer(page, upstream, explanation):
     upstream.answers = models.changed(explanation=explanation, model_package=None)
     content = page.post("/api/sentiment", {"review": REVIEW}).content

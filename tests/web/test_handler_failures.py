@@ -115,7 +115,13 @@ def test_an_answer_that_is_none(page, upstream, logged, name, path, content):
 @pytest.mark.parametrize("name", WORDS)
 def test_words_that_are_not_in_the_review(page, upstream, logged, name):
     upstream.answers = models.explained(WORDS[name])
-    check(page, *ASKED[0], logged, 502, "upstream_failed", "words that are not in the review")
+    check(page, *ASKED[0], logged, 502, "upstream_failed", "malformed answer: ")
+
+
+@pytest.mark.parametrize("skipped", [None, [], [0], [0, 99], [3, 1], [-1, 2], [0, 1, 2], ["0", "1"], True])
+def test_a_part_that_is_not_in_the_review(page, upstream, logged, skipped):
+    upstream.answers = models.changed(explanation={"words": [[0, 1, 0.1]], "skipped": skipped})
+    check(page, *ASKED[0], logged, 502, "upstream_failed", "a part that is not in the review")
 
 
 @pytest.mark.parametrize("count", [0, 1, 3])
