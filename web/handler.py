@@ -15,7 +15,6 @@ import traceback
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from email.message import Message
 from typing import Any, Protocol, TypeGuard
 
 from .refusal import Refusal, later
@@ -184,22 +183,29 @@ def _json(request: Request) -> dict[str, Any]:
     if len(request.body) > MAX_BYTES:
         raise Refusal("too_large", f"the body has more than {MAX_BYTES:,} bytes")
     try:
-        content = json.loads(request.body.decode())
+        content = json.loads(request.body.decode(), object_pairs_hook=_once)
     except UnicodeDecodeError as error:
         raise Refusal("invalid_request", f"the body is not UTF-8, at byte {error.start}") from error
     except (ValueError, RecursionError) as error:
-        raise Refusal("invalid_request", "the body is not JSON") from error
+        raise Refusal("invalid_request", "the body is not JSON with each key once") from error
     if not isinstance(content, dict):
         raise Refusal("invalid_request", "the body is not a JSON object")
     return content
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Of two reviews, or two labels, none is the one that was meant."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key twice")
+    return found
+
+
 def _media_type(header: str) -> str:
     """'Application/JSON; charset="UTF-8"' -> 'application/json'; nothing for another charset."""
-    message = Message()
-    message["content-type"] = header
-    known = message.get_content_charset("utf-8") in ("utf-8", "utf8", "us-ascii")
-    return message.get_content_type() if header and known else ""
+    media_type, *parameters = (part.strip().lower() for part in header.split(";"))
+    charsets = {part.partition("=")[2].strip('"') for part in parameters if part.startswith("charset")}
+    return "" if charsets - {"utf-8", "utf8", "us-ascii"} else media_type
 
 
 def _review(text: Any, name: str) -> str:

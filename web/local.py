@@ -16,7 +16,7 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import ClientDisconnect
 from starlette.requests import Request as HttpRequest
 from starlette.responses import Response as HttpResponse
-from starlette.routing import Mount, Route
+from starlette.routing import Mount, request_response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -26,7 +26,6 @@ from .security import HEADERS
 
 STATIC = Path(__file__).with_name("static")
 BODY_SECONDS = 10.0
-METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 
 
 def application(handler: Handler) -> Starlette:
@@ -44,7 +43,7 @@ def application(handler: Handler) -> Starlette:
 
     return Starlette(
         routes=[
-            Route("/api/{path:path}", api, methods=METHODS),
+            Mount("/api", request_response(api)),  # of every method
             Mount("/", StaticFiles(directory=STATIC, html=True)),
         ],
         middleware=[

@@ -58,7 +58,7 @@ class Model:
         except BotoCoreError as error:
             raise Refusal("upstream_failed", "the model cannot be reached", cause=_name(error)) from error
         try:
-            return json.loads(body)
+            return json.loads(body, parse_float=_finite, parse_constant=_finite)
         except (ValueError, RecursionError) as error:
             raise malformed("not JSON") from error
 
@@ -78,6 +78,13 @@ class Model:
 
 def malformed(what: str) -> Refusal:
     return Refusal("upstream_failed", "the model's answer cannot be read", cause=f"malformed answer: {what}")
+
+
+def _finite(text: str) -> float:
+    """A number of JSON. Raises ValueError for NaN and 1e999, which no page can read."""
+    if not math.isfinite(number := float(text)):
+        raise ValueError("a number that is none")
+    return number
 
 
 def _name(error: Exception) -> str:
@@ -114,14 +121,14 @@ def _in_order(words: list[Any], length: int, size: int = 3) -> bool:
     """Are these [start, end, change], one after the other, within a text of that many characters?"""
     position = 0
     for word in words:
-        if not isinstance(word, list) or len(word) != size or not all(map(_is_number, word)):
+        if (
+            not isinstance(word, list)
+            or len(word) != size
+            or not all(type(each) in (int, float) for each in word)
+        ):
             return False
         start, end = word[:2]
-        if not position <= start < end <= length:
+        if not (type(start) is type(end) is int and position <= start < end <= length):
             return False
         position = end
     return True
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

@@ -38,17 +38,17 @@ def serve(environment: str, flags: Mapping[str, Any], port: int, in_browser: boo
         server = _server(handler, port)
         server.start()
         try:
-            print(
-                f"the review page: {server.url}\n"
-                f"it asks the endpoint {config.endpoint} ({environment}); corrections go to {kept}\n"
-                "Ctrl-C ends it",
-                file=stream,
-                flush=True,
-            )
-            threading.Thread(target=_warm_up, args=(model,), daemon=True).start()
-            if in_browser:
-                webbrowser.open(server.url)
             with suppress(KeyboardInterrupt):
+                print(
+                    f"the review page: {server.url}\n"
+                    f"it asks the endpoint {config.endpoint} ({environment}); corrections go to {kept}\n"
+                    "Ctrl-C ends it",
+                    file=stream,
+                    flush=True,
+                )
+                threading.Thread(target=_warm_up, args=(model,), daemon=True).start()
+                if in_browser:
+                    webbrowser.open(server.url)
                 threading.Event().wait()
         finally:
             server.stop()

@@ -65,6 +65,9 @@ WORDS = {
     "out of order": lambda review: [[3, 5, 0.1], [0, 1, 0.1]],
     "of two members": lambda review: [[0, 1]],
     "of no list": lambda review: ["film"],
+    "from half a character": lambda review: [[0.5, 1.5, 0.1]],
+    "at a float": lambda review: [[0.0, 1, 0.1]],
+    "with infinity": lambda review: [[0, 1, float("inf")]],
     "of a true": lambda review: [[False, True, 0.1]],
     "with no number": lambda review: [[0, 1, "0.1"]],
     "with NaN": lambda review: [[0, 1, float("nan")]],
@@ -118,7 +121,23 @@ def test_words_that_are_not_in_the_review(page, upstream, logged, name):
     check(page, *ASKED[0], logged, 502, "upstream_failed", "malformed answer: ")
 
 
-@pytest.mark.parametrize("skipped", [None, [], [0], [0, 99], [3, 1], [-1, 2], [0, 1, 2], ["0", "1"], True])
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+@pytest.mark.parametrize("name", ["model_package", "explanation"])
+def test_a_number_that_is_none_anywhere_in_an_answer(page, upstream, logged, name, number):
+    members = {
+        **models.score(SECRET),
+        "explanation": {"words": [], "more": 0.5},
+        "model_package": {"more": 0.5},
+    }
+    body = json.dumps({"explanation": None, "model_package": None, **members, name: members[name]})
+    at = body.index('"more": 0.5', body.index(name))
+    upstream.answers = models.raw(f"{body[:at]}{body[at:].replace('0.5', number, 1)}".encode())
+    check(page, *ASKED[0], logged, 502, "upstream_failed", "malformed answer: ")
+
+
+@pytest.mark.parametrize(
+    "skipped", [None, [], [0], [0, 99], [3, 1], [-1, 2], [0, 1, 2], ["0", "1"], [0, 1.5], True]
+)
 def test_a_part_that_is_not_in_the_review(page, upstream, logged, skipped):
     upstream.answers = models.changed(explanation={"words": [[0, 1, 0.1]], "skipped": skipped})
     check(page, *ASKED[0], logged, 502, "upstream_failed", "a part that is not in the review")

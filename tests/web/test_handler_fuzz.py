@@ -22,7 +22,7 @@ REQUESTS = 5_200
 SEED = 20261125
 MARK = "marzipan"
 ROUTES = ("/api/sentiment", "/api/batch", "/api/corrections", "/api/health")
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY", "MARZIPAN")
 ANSWER = {"label": "positive", "probability": 0.9, "model_version": "3f2a"}
 KEYS = ("review", "reviews", "label", "answer", "probability", "model_version", "explain", "", MARK)
 ENTRY = {"id", "path", "status", "milliseconds", "cause"}  # what Lambda's log has of a request
@@ -116,7 +116,25 @@ class Dice(random.Random):
 
     def odd_content_types(self) -> list[str | None]:
         parameter = "".join(self.choices("charset=utf-8;*0'\" %x/,é", k=self.randrange(30)))
-        types = ["", MARK, "text/plain", f"application/{MARK}", "*/*", "a" * 4000]
+        pieces = (
+            "charset*=utf-8''x",
+            "charset*0=utf",
+            "charset*1*=8",
+            "charset*",
+            "x*0=a",
+            'charset="',
+            "charset=é",
+        )
+        several = "; ".join(self.choices(pieces, k=3))
+        types = [
+            f"application/json; {several}",
+            "",
+            MARK,
+            "text/plain",
+            f"application/{MARK}",
+            "*/*",
+            "a" * 4000,
+        ]
         return [None, *types, f"application/json;{parameter}", f"application/json; charset{parameter}"]
 
     def headers(self) -> dict[str, str]:

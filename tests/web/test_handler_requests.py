@@ -81,7 +81,9 @@ def test_a_body_of_the_most_bytes_is_read_and_of_one_more_is_not(page):
         "multipart/form-data",
         "application/jsonlines", "application/json, text/plain", "application/json; charset=utf-16",
         "application/json; charset=latin-1", "application/json; charset=nonsense", "text/json",
-        "*/*", "a" * 3000,
+        "*/*", "a" * 3000, "application/json; charset=utf-8; charset=utf-16",
+        "application/json; charset*=utf-8; charset*0=x", "application/json; charset*=utf-8''%ff",
+        "application/json; charset*" + "9" * 5000 + "=x",
     ],
 )  # fmt: skip
 def test_a_content_type_that_is_not_json_in_utf8(page, path, content_type):
@@ -90,7 +92,22 @@ def test_a_content_type_that_is_not_json_in_utf8(page, path, content_type):
     assert answer.checked().code == "unsupported_media_type"
 
 
-@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS"])
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"review": "good", "review": "bad"}', '{"review": "good", "\\u0072eview": "good"}',
+        '{"review": "x", "label": "positive", "label": "negative", "answer": {}}',
+        '{"reviews": ["x"], "reviews": []}',
+        '{"review": "x", "label": "positive", "answer": {"probability": 1, "probability": 0}}',
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("path", ROUTES)
+def test_a_key_that_is_there_twice(page, path, body):
+    answer = page.send("POST", path, body.encode()).checked()
+    assert answer.status == 400 and "once" in answer.content["error"]["message"]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "QUERY", "X" * 99])
 @pytest.mark.parametrize("path", ROUTES)
 def test_a_method_that_a_route_does_not_take(page, path, method):
     answer = page.send(method, path, json.dumps(ROUTES[path]).encode()).checked()

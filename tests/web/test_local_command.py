@@ -146,6 +146,11 @@ def test_it_says_where_it_is_and_ends_with_ctrl_c_though_a_connection_is_open(va
     assert set(upstream.endpoints[-2:]) == {NAME}
 
 
+def test_ctrl_c_as_soon_as_it_is_offered(variables):
+    with web(variables, *OTHER, "--port", "0") as page:
+        assert page.end() == (0, "".join(page.said), "")
+
+
 def test_the_port_that_is_named_is_the_port(variables):
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
