@@ -46,16 +46,20 @@ class Visit:
 
     def __init__(self, context: BrowserContext, url: str) -> None:
         self.context, self.page, self.url = context, context.new_page(), url
-        self.tolerated: list[str] = []  # beginnings of console errors that the test brings about
-        self.requests: list[str] = []
-        self.responses: list[HttpResponse] = []
-        self._console: list[str] = []
-        self._dialogs: list[str] = []
+        self.forget()
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.on("response", lambda response: self.responses.append(response))
         self.page.on("console", self._hear)
         self.page.on("pageerror", lambda error: self._console.append(f"uncaught: {error}"))
         self.page.on("dialog", self._refuse)
+
+    def forget(self) -> None:
+        """What has been seen so far."""
+        self.tolerated: list[str] = []  # beginnings of console errors that the test brings about
+        self.requests: list[str] = []
+        self.responses: list[HttpResponse] = []
+        self._console: list[str] = []
+        self._dialogs: list[str] = []
 
     def _hear(self, message: Any) -> None:
         if message.type in ("error", "warning"):
@@ -66,6 +70,7 @@ class Visit:
         dialog.dismiss()
 
     def open(self, view: str = "") -> "Visit":
+        self.page.goto("about:blank")  # else another view of the same page is not loaded anew
         self.page.goto(f"{self.url}/{view}")
         expect(self.page.locator("#many" if view == "#many" else "#one")).to_be_visible()
         return self
@@ -133,15 +138,19 @@ def browser() -> Iterator[Browser]:
 Visiting = Callable[..., Visit]
 
 
+def begin(browser: Browser, url: str, **options: Any) -> Visit:
+    context = browser.new_context(**{"viewport": DESKTOP, "reduced_motion": "reduce", **options})
+    context.set_default_timeout(20_000)
+    return Visit(context, url)
+
+
 @pytest.fixture
 def visiting(browser: Browser) -> Iterator[Visiting]:
     """Makes a visit to a URL by a new visitor, in a window that the test chooses."""
     visits: list[Visit] = []
 
     def visit(url: str, **options: Any) -> Visit:
-        context = browser.new_context(**{"viewport": DESKTOP, "reduced_motion": "reduce", **options})
-        context.set_default_timeout(20_000)
-        visits.append(Visit(context, url))
+        visits.append(begin(browser, url, **options))
         return visits[-1]
 
     yield visit
@@ -151,10 +160,25 @@ def visiting(browser: Browser) -> Iterator[Visiting]:
         each.check()
 
 
+@pytest.fixture(scope="session")
+def tab(browser: Browser, local_page: LocalPage) -> Iterator[Visit]:
+    visit = begin(browser, local_page.url)
+    yield visit
+    visit.context.close()
+
+
 @pytest.fixture
-def visit(visiting: Visiting, local_page: LocalPage, upstream: Upstream) -> Visit:
-    """The page in front of the model server that the test can make fail."""
-    return visiting(local_page.url)
+def visit(tab: Visit, upstream: Upstream) -> Iterator[Visit]:
+    """The page in front of the model server that the test can make fail.
+
+    The tab has seen other tests: that is much faster than a new one, and a page that is loaded anew knows
+    nothing of them.
+    """
+    tab.forget()
+    yield tab
+    tab.context.set_offline(False)
+    tab.page.goto("about:blank")
+    tab.check()
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from browser import browser, visit, visiting  # noqa: F401  fixtures of the page in a browser
+from browser import browser, tab, visit, visiting  # noqa: F401  fixtures of the page in a browser
 from moto.server import ThreadedMotoServer
 from pages import BUCKET, ENDPOINT, PREFIX, LambdaPage, LocalPage, Page, client
 from upstream import Upstream, good

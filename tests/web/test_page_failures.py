@@ -4,14 +4,14 @@ Each visit begins with an answer, so that one which stays behind is found.
 """
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import FAILED_ANSWER, Visit, Visiting, gateway, held
+from browser import FAILED_ANSWER, Visit, Visiting, begin, gateway, held
 from pages import LocalPage
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 from upstream import (
     NEVER,
     Answers,
@@ -120,8 +120,8 @@ STRANGE: dict[str, tuple[int, Any, str]] = {
 
 
 @pytest.fixture(scope="module")
-def strange() -> Any:
-    """A gateway that gives a good answer, and to what is "not so bad" the one that a test sets."""
+def strange(browser: Browser) -> Iterator[tuple[Visit, dict[str, Any]]]:
+    """A visit through a gateway, and its answers: the good one, and the one to what is "not so bad"."""
     told: dict[str, Any] = {"good": (200, GOOD)}
 
     def answer(request: Request) -> Response:
@@ -131,19 +131,22 @@ def strange() -> Any:
         return Response(status, {"Content-Type": "application/json"}, body)
 
     with gateway(answer) as url:
-        yield url, told
+        visit = begin(browser, url)
+        yield visit, told
+        visit.context.close()
 
 
 @pytest.mark.parametrize("name", STRANGE)
 def test_an_answer_that_is_none_of_the_handlers_is_no_sentiment(
-    visiting: Visiting, strange: Any, name: str
+    strange: tuple[Visit, dict[str, Any]], name: str
 ) -> None:
-    url, told = strange
+    visit, told = strange
+    visit.forget()
     *told["strange"], said = STRANGE[name]
-    visit = visiting(url).open()
-    answers(visit)
+    answers(visit.open())
     fails(visit, said)
     answers(visit)
+    visit.check()
 
 
 def test_offline_is_told_as_that(visit: Visit, upstream: Upstream) -> None:
@@ -154,8 +157,11 @@ def test_offline_is_told_as_that(visit: Visit, upstream: Upstream) -> None:
     answers(visit)
 
 
-def test_no_answer_at_all_is_given_up_on(visit: Visit, upstream: Upstream) -> None:
+def test_no_answer_at_all_is_given_up_on(
+    visiting: Visiting, local_page: LocalPage, upstream: Upstream
+) -> None:
     """In a hundredth of the time that the page waits for a person."""
+    visit = visiting(local_page.url)
     shorter = (
         "const real = AbortSignal.timeout.bind(AbortSignal); AbortSignal.timeout = (ms) => real(ms / 100)"
     )

@@ -88,16 +88,6 @@ def test_a_review_is_written_asked_about_and_marked_as_wrong_by_keyboard(
     assert len(local_page.corrections()) == before + 1
 
 
-def test_a_correction_that_fails_leaves_the_focus_where_it_was(visit: Visit, upstream: Upstream) -> None:
-    visit.tolerated.append(FAILED_ANSWER)
-    visit.open().ask("superb")
-    visit.button("Wrong?").click()
-    visit.context.set_offline(True)
-    visit.page.keyboard.press("Enter")
-    expect(visit.find("#answer")).to_contain_text("Not kept")
-    assert visit.focused() == "button It is negative"
-
-
 def test_the_focus_is_never_lost_while_many_reviews_are_scored(visit: Visit, upstream: Upstream) -> None:
     visit.open("#many").bring("reviews.txt", b"superb\n" * 150)
     tab_to(visit, "button#start")

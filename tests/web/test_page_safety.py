@@ -1,6 +1,7 @@
 """What a review can do to the page, and the page to its visitor: nothing."""
 
-from browser import Visit, held
+from browser import Visit, Visiting, held
+from pages import LocalPage
 from playwright.sync_api import expect
 from upstream import Upstream, explained
 
@@ -81,8 +82,11 @@ def test_the_browser_itself_would_stop_what_slips_in(visit: Visit) -> None:
     ]  # of those that were stopped
 
 
-def test_the_page_is_less_than_50_kb_and_every_file_of_it_says_what_a_browser_may_do(visit: Visit) -> None:
-    """With all of its modules, and nothing compressed."""
+def test_the_page_is_less_than_50_kb_and_every_file_of_it_says_what_a_browser_may_do(
+    visiting: Visiting, local_page: LocalPage
+) -> None:
+    """For a visitor who comes first: with all of its modules, and nothing compressed."""
+    visit = visiting(local_page.url)
     visit.open().find("#to-many").click()
     expect(visit.find("#many")).to_be_visible()
     visit.page.wait_for_load_state("networkidle")
