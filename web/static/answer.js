@@ -39,22 +39,23 @@ function explanation(review, found) {
   const cut = found.words_read < found.words_total
     ? ` The model reads ${found.words_read} of the ${found.words_total} words: the rest is grey.` : "";
   return [title, text, make("div", { class: "sides" }, ...sides),
-    make("p", { class: "hint" }, `Colour: how much the score changes when that word alone is hidden.${cut}`)];
+    make("p", { class: "hint" }, (sides.length ? "Colour: how much the score changes when that word alone is hidden." : "No single word changes the score by much.") + cut)];
 }
 
 function about({ model_version: version, model_package: model, milliseconds }) {
   const named = model?.version ? `Model version ${model.version} (${version})` : `Model ${version}`;
   const reviews = model?.test_reviews ? `${model.test_reviews.toLocaleString("en")} test reviews` : "its test reviews";
   const tested = model?.test_accuracy ? [`right on ${(100 * model.test_accuracy).toFixed(1)} % of ${reviews}`] : [];
-  return [named, ...tested, `answered in ${Math.max(1, Math.round(milliseconds))} ms`].join(" · ");
+  return [named, ...tested, `answered in ${Math.max(1, Math.round(milliseconds))}\u00a0ms`].join(" · ");
 }
 
 function wrong(review, answer) {
   const place = make("div", { class: "row wrong" });
   const told = make("span", { class: "hint", role: "status" });
+  let sending = false; // the buttons stay enabled: one that is disabled loses the focus
   const choose = async (label) => {
-    const buttons = place.querySelectorAll("button");
-    buttons.forEach((button) => { button.disabled = true; });
+    if (sending) return;
+    sending = true;
     try {
       await correct(review, label, answer);
       say(place, told);
@@ -62,9 +63,9 @@ function wrong(review, answer) {
       told.setAttribute("tabindex", "-1"); // else whoever uses a keyboard is at the top of the page
       told.focus();
     } catch (failure) {
-      buttons.forEach((button) => { button.disabled = false; });
       say(told, `Not kept: ${failure.message}`);
     }
+    sending = false;
   };
   const open = () => {
     const choices = OPPOSITE[answer.sentiment].map((label) =>

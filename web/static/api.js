@@ -70,7 +70,7 @@ export function correct(review, label, { model_version, probability }) {
 
 function whole(answer) {
   const { sentiment, probability } = answer ?? {};
-  if (!SENTIMENTS.includes(sentiment) || !(probability >= 0 && probability <= 1)) throw unreadable();
+  if (!SENTIMENTS.includes(sentiment) || typeof probability !== "number" || !(probability >= 0 && probability <= 1)) throw unreadable();
   return answer;
 }
 

@@ -28,7 +28,7 @@ export function start() {
   byId("file").addEventListener("change", chosen);
   byId("cancel").addEventListener("click", () => running?.abort());
   byId("filter").addEventListener("change", () => { shown = SHOWN; rows(); });
-  byId("more").addEventListener("click", () => { shown += SHOWN; rows(); });
+  byId("more").addEventListener("click", more);
   byId("download").addEventListener("click", download);
   const drop = byId("drop");
   for (const name of ["dragover", "dragleave", "drop"]) {
@@ -45,6 +45,7 @@ export function start() {
 // ------------------------------------------------------------------ the reviews
 
 function paste(text) {
+  if (running) return;
   pasted.value = text;
   take(text, "");
 }
@@ -77,7 +78,7 @@ function take(text, name) {
   if (read.reviews.length > MOST) return refuse(`These are ${read.reviews.length.toLocaleString("en")} reviews; at most ${MOST.toLocaleString("en")} at once.`);
   if (name && !read.reviews.length) return refuse(`${name} holds no review.`);
   reviews = read.reviews;
-  answers = [];
+  noResults();
   say(problem);
   startButton.disabled = !reviews.length;
   say(startButton, "Score the reviews");
@@ -87,9 +88,16 @@ function take(text, name) {
 
 function refuse(message) {
   reviews = [];
+  noResults();
   startButton.disabled = true;
   say(found);
   say(problem, message);
+}
+
+// What is shown are results of the reviews that are here.
+function noResults() {
+  answers = [];
+  for (const id of ["results", "progress-row"]) byId(id).hidden = true;
 }
 
 // ------------------------------------------------------------------ scoring
@@ -97,7 +105,7 @@ function refuse(message) {
 async function run(event) {
   event.preventDefault();
   if (running || !reviews.length) return;
-  if (answers.length === reviews.length) answers = [];
+  if (answers.length === reviews.length) noResults();
   running = new AbortController();
   const { signal } = running;
   const since = performance.now(), first = answers.length;
@@ -163,7 +171,6 @@ function busy(is) {
   for (const id of ["pasted", "file"]) byId(id).disabled = is;
   byId("cancel").hidden = !is;
   byId("progress-row").hidden = false;
-  byId("results").hidden = false;
 }
 
 function progress(since, first) {
@@ -184,6 +191,7 @@ function summary() {
   const told = [...SENTIMENTS, "failed"].filter((name) => counts[name]).map((name) =>
     make("li", {}, make("span", { class: `dot ${name}` }), `${name === "failed" ? "not answered" : name}: `,
       make("strong", {}, counts[name].toLocaleString("en")), ` (${Math.round(100 * counts[name] / total)} %)`));
+  byId("results").hidden = false;
   say(byId("summary"), make("ul", { class: "counts" }, ...told), histogram());
 }
 
@@ -213,11 +221,20 @@ function rows() {
   say(byId("more"), `Show more (${(chosen.length - shown).toLocaleString("en")} left)`);
 }
 
+function more() {
+  const first = shown;
+  shown += SHOWN;
+  rows();
+  const row = byId("rows").children[first]; // a keyboard goes on from there
+  row.tabIndex = -1;
+  row.focus();
+}
+
 function download() {
   const table = answers.map((answer, place) =>
     [reviews[place], answer.sentiment ?? "", answer.probability ?? "", answer.model_version ?? "", answer.error?.message ?? ""]);
   const content = format([["review", "sentiment", "probability_positive", "model_version", "error"], ...table]);
-  const link = make("a", { href: URL.createObjectURL(new Blob([content], { type: "text/csv" })), download: "sentiments.csv" });
+  const link = make("a", { href: URL.createObjectURL(new Blob(["\uFEFF", content], { type: "text/csv" })), download: "sentiments.csv" });
   link.click();
   setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
 }

@@ -4,7 +4,7 @@
 // no sentiment is shown at all.
 
 import { card } from "./answer.js";
-import { sentiment } from "./api.js";
+import { Failure, sentiment } from "./api.js";
 import { byId, make, say } from "./dom.js";
 import { percent, verdict } from "./words.js";
 
@@ -29,7 +29,7 @@ async function ask(event) {
   event.preventDefault();
   if (asking) return;
   const text = review.value;
-  say(byId("told"));
+  clear();
   if (!check(text)) return;
   asking = true;
   waiting(true);
@@ -40,7 +40,10 @@ async function ask(event) {
     remember(text, found);
     say(status);
   } catch (failure) {
-    say(status, make("span", { class: "failed" }, failure.message, failure.seconds ? ` Try again in ${failure.seconds} s.` : ""));
+    if (!(failure instanceof Failure)) console.error(failure); // an answer of a shape that the page cannot show
+    const told = failure instanceof Failure ? failure.message : "The answer cannot be shown. This says nothing about your review.";
+    say(status, make("span", { class: "failed" }, told, failure.seconds ? ` Try again in ${failure.seconds} s.` : ""));
+    status.scrollIntoView({ block: "nearest" });
   } finally {
     clearTimeout(slow);
     asking = false;
@@ -63,16 +66,20 @@ function waiting(is) {
   submit.setAttribute("aria-disabled", String(is));
   say(submit, is ? "Asking…" : "Ask the model");
   form.setAttribute("aria-busy", String(is));
-  if (is) {
-    answer.hidden = true;
-    say(answer);
-    say(status, "Asking the model…");
-  }
+  if (is) say(status, "Asking the model…");
+}
+
+function clear() {
+  answer.hidden = true;
+  say(answer);
+  say(byId("told"));
+  say(status);
 }
 
 function show(text, found) {
   say(answer, ...card(text, found));
   answer.hidden = false;
+  byId("verdict").scrollIntoView({ block: "nearest" }); // on a phone it is below what is shown
   say(byId("told"), `${verdict(found)}, ${percent(found.probability)} positive.`);
 }
 
@@ -95,7 +102,6 @@ function again(text, found) {
   check(text);
   say(status);
   show(text, found);
-  answer.scrollIntoView({ block: "nearest" });
 }
 
 // ------------------------------------------------------------------ the page
