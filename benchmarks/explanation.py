@@ -15,7 +15,7 @@ import tempfile
 import time
 from collections.abc import Callable
 
-from benchmarks.record import FOLDER, faulty, record
+from benchmarks.record import FOLDER, judge, record
 from benchmarks.serving import newest_model
 from pipeline.sessions import state_folder
 
@@ -56,9 +56,7 @@ def main() -> int:
         "naive_p50_ms": p50_ms(lambda: inference.predict_fn(naive, loaded)),
     }
     record(RESULTS, figures)
-    for name, value in figures.items():
-        print(f"{name:20} {value:8.1f}  {f'at most {PROMISES[name][1]:g}' if name in PROMISES else ''}")
-    return faulty([name for name, (_, most) in PROMISES.items() if figures[name] > most])
+    return judge(figures, PROMISES)
 
 
 if __name__ == "__main__":

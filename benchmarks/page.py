@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from benchmarks.record import FOLDER, ROOT, faulty, record
+from benchmarks.record import FOLDER, ROOT, judge, record
 
 RESULTS = FOLDER / "page.json"
 PROMISES = {"answer_p50_ms": ("at most", 150.0), "page_kb": ("at most", 50.0)}
@@ -81,9 +81,7 @@ def main() -> int:
         "page_kb": size / 1000,
     }
     record(RESULTS, figures)
-    for name, value in figures.items():
-        print(f"{name:16} {value:8.1f}  {f'at most {PROMISES[name][1]:g}' if name in PROMISES else ''}")
-    return faulty([name for name, (_, most) in PROMISES.items() if figures[name] > most])
+    return judge(figures, PROMISES)
 
 
 if __name__ == "__main__":

@@ -20,6 +20,25 @@ def faulty(faults: list[str]) -> int:
     return 1 if faults else 0
 
 
+Promises = dict[str, tuple[str, float]]  # figure: "at most" or "at least", and the limit
+
+
+def broken(figures: dict[str, float], promises: Promises) -> list[str]:
+    """The promises that are not kept; a figure that was not measured breaks none."""
+    return [
+        f"{name} is {figures[name]:.2f}; promised is {bound} {limit:g}"
+        for name, (bound, limit) in promises.items()
+        if name in figures and (figures[name] > limit if bound == "at most" else figures[name] < limit)
+    ]
+
+
+def judge(figures: dict[str, float], promises: Promises) -> int:
+    """Print figures beside what is promised of them; the exit code."""
+    for name, value in sorted(figures.items()):
+        print(f"{name:34} {value:12.2f}  {' '.join(map(str, promises.get(name, ())))}")
+    return faulty(broken(figures, promises))
+
+
 def spread(values: list[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "min": min(values), "max": max(values), "runs": len(values)}
 

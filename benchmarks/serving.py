@@ -27,7 +27,7 @@ from typing import Any
 import httpx
 import psutil
 
-from benchmarks.record import FOLDER, ROOT, faulty, record
+from benchmarks.record import FOLDER, ROOT, judge, record
 from pipeline.sessions import state_folder
 
 RESULTS = FOLDER / "serving.json"
@@ -149,15 +149,6 @@ def memory(model: Path, minutes: float) -> dict[str, float]:
     }
 
 
-def broken(figures: dict[str, float]) -> list[str]:
-    """The promises that are not kept; a figure that was not measured breaks none."""
-    return [
-        f"{name} is {figures[name]:.2f}; promised is {bound} {limit:g}"
-        for name, (bound, limit) in PROMISES.items()
-        if name in figures and (figures[name] > limit if bound == "at most" else figures[name] < limit)
-    ]
-
-
 def newest_model(home: Path) -> Path:
     found = sorted(
         home.glob("s3/*/*/executions/*/Train/*/output/model.tar.gz"), key=lambda path: path.stat().st_mtime
@@ -187,9 +178,7 @@ def main() -> int:
                 **measure(Path(folder)),
             }
     record(RESULTS, figures)
-    for name, value in sorted(figures.items()):
-        print(f"{name:34} {value:12.2f}  {' '.join(map(str, PROMISES.get(name, ())))}")
-    return faulty(broken(figures))
+    return judge(figures, PROMISES)
 
 
 if __name__ == "__main__":

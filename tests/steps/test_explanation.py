@@ -3,25 +3,16 @@
 import csv
 import json
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 import torch
 
-import small_model
 from explanation import changes, explain
 from inference import input_fn, join_fn, model_fn, output_fn, predict_fn, size_fn, split_fn
 from model import INFREQUENT, SentimentModel, Sizes, pad
 from text import RECIPES, Vocabulary, encode_review, tokenize
 
 LENGTHS = [1, 3, 50, 51, 230, 400]
-
-
-@pytest.fixture(scope="module")
-def trained(small_reviews, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("trained")
-    small_model.train(small_model.prepare(small_reviews, folder / "data-in"), folder, "--epochs", "2")
-    return folder / "model"
 
 
 @pytest.fixture(scope="module")

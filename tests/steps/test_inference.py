@@ -9,7 +9,6 @@ import pytest
 from safetensors.torch import save_file
 
 import inference
-import small_model
 from inference import input_fn, model_fn, output_fn, predict_fn
 from model import ModelError, SentimentModel, Sizes
 from text import RECIPES, Vocabulary, encode_review
@@ -20,13 +19,6 @@ REVIEWS = [
     "Great acting<br />but the plot… " * 80,
     "好电影",
 ]
-
-
-@pytest.fixture(scope="module")
-def trained(small_reviews, tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("trained")
-    small_model.train(small_model.prepare(small_reviews, folder / "data-in"), folder, "--epochs", "1")
-    return folder / "model"
 
 
 @pytest.fixture(scope="module")
