@@ -56,6 +56,8 @@ def write(corrections: Sequence[Correction], base: Path | None, target: Path) ->
     the corrected reviews that are not among them. Raises DataError, and UsageError where `target` exists."""
     if target.exists():
         raise UsageError(f"{target} exists; name a new file")
+    if not target.parent.is_dir():
+        raise UsageError(f"{target.parent} is no folder; make it, or name a file elsewhere")
     known, summary = data.load(data.find(base).path)
     if summary.own_test:
         raise DataError(f"{base} has a test split of its own, which one file of reviews cannot say")
@@ -65,8 +67,6 @@ def write(corrections: Sequence[Correction], base: Path | None, target: Path) ->
     agreed = {text: min(labels) for text, labels in said.items() if len(labels) == 1}
     changed = 0
     beside = target.with_name(f".{target.name}.partial")
-    if not target.parent.is_dir():
-        raise UsageError(f"{target.parent} is no folder; make it, or name a file elsewhere")
     with beside.open("w", encoding="ascii") as file:
         for review in known:
             before = ("negative", "positive")[review.label]

@@ -102,7 +102,8 @@ def test_whoever_waits_waits_longer_than_what_it_waits_for():
     gateway = properties("Integration")["TimeoutInMillis"] / 1000
     function = properties("Function")["Timeout"]
     connect = seconds("web/lambda_function.py", r"connect_timeout=(\d+)")
-    assert cloudfront > gateway > function > model.READ_SECONDS + connect
+    page = seconds("web/static/api.js", r"TIMEOUT = ([\d_]+)") / 1000
+    assert page > cloudfront > gateway > function > model.READ_SECONDS + connect
     assert api["CustomOriginConfig"]["OriginReadTimeout"] == cloudfront
     assert seconds("web/lambda_function.py", r"total_max_attempts\": (\d+)") == 1
 

@@ -13,10 +13,11 @@ import os
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeGuard
+from typing import Any
 
+from .model import Model, is_probability
 from .refusal import Refusal, later
 from .security import HEADERS
 
@@ -43,19 +44,13 @@ class Response:
     body: bytes
 
 
-class AsksModel(Protocol):
-    def explain(self, review: str) -> dict[str, Any]: ...
-
-    def score(self, reviews: Sequence[str]) -> list[dict[str, Any]]: ...
-
-
 class Handler:
     """store: keeps a correction. wait: 0, or the seconds until one more request may come.
     log: takes what can be told of a request: its id, path, status, milliseconds, and what failed."""
 
     def __init__(
         self,
-        model: AsksModel,
+        model: Model,
         store: Callable[[dict[str, Any]], None],
         log: Callable[[dict[str, Any]], None],
         wait: Callable[[], float] = lambda: 0,
@@ -91,7 +86,7 @@ class Handler:
 
     def _answer(self, request: Request) -> tuple[int, dict[str, Any]]:
         if request.path not in self._routes:
-            raise Refusal("not_found", "there is nothing here; a review is asked about at /api/sentiment")
+            raise Refusal("not_found", f"there is nothing here; there are {', '.join(self._routes)}")
         method, status, route = self._routes[request.path]
         if request.method != method:
             told = f"{request.path} takes {method}, not {request.method[:20]}"
@@ -157,10 +152,6 @@ def refuse(refusal: Refusal, request_id: str) -> Response:
     return respond(refusal.status, {"error": _error(refusal)}, request_id, **refusal.headers)
 
 
-def is_probability(value: Any) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
-
-
 def _error(refusal: Refusal) -> dict[str, str]:
     return {"code": refusal.code, "message": str(refusal)}
 
@@ -210,7 +201,7 @@ def _media_type(header: str) -> str:
 
 def _review(text: Any, name: str) -> str:
     if not isinstance(text, str):
-        raise Refusal("invalid_request", f"{name} is a text")
+        raise Refusal("invalid_request", f"{name} is no text")
     if len(text) > MAX_CHARACTERS:
         raise Refusal("too_large", f"{name} has {len(text):,} characters; at most {MAX_CHARACTERS:,}")
     if not text.strip():

@@ -5,7 +5,6 @@ name of its own; and what a page elsewhere may send without asking first is no J
 """
 
 import asyncio
-from collections.abc import Mapping
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -72,14 +71,14 @@ async def _body(http: HttpRequest) -> bytes:
 class SecurityHeaders:
     """Every answer has them: files, and refusals of Starlette's own."""
 
-    def __init__(self, app: ASGIApp, headers: Mapping[str, str] = HEADERS) -> None:
-        self._app, self._headers = app, headers
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 found = MutableHeaders(scope=message)
-                for name, value in {**self._headers, "Cache-Control": "no-cache"}.items():
+                for name, value in {**HEADERS, "Cache-Control": "no-cache"}.items():
                     found.setdefault(name, value)
             await send(message)
 

@@ -7,11 +7,10 @@ review, are a failure of the model server, and no guess is made in its place.
 import json
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeGuard
 
 from botocore.exceptions import BotoCoreError, ClientError, ConnectTimeoutError, ReadTimeoutError
 
-from .handler import is_probability
 from .refusal import Refusal, later
 
 READ_SECONDS = 15  # that the endpoint may take: less than the function, which has less than the gateway
@@ -56,7 +55,9 @@ class Model:
                 cause=type(error).__name__,
             ) from error
         except BotoCoreError as error:
-            raise Refusal("upstream_failed", "the model cannot be reached", cause=_name(error)) from error
+            raise Refusal(
+                "upstream_failed", "the model cannot be reached", cause=type(error).__name__
+            ) from error
         try:
             return json.loads(body, parse_float=_finite, parse_constant=_finite)
         except (ValueError, RecursionError) as error:
@@ -87,8 +88,8 @@ def _finite(text: str) -> float:
     return number
 
 
-def _name(error: Exception) -> str:
-    return type(error).__name__
+def is_probability(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
 
 
 def _checked(answer: Any) -> Answer:
@@ -121,14 +122,12 @@ def _in_order(words: list[Any], length: int, size: int = 3) -> bool:
     """Are these [start, end, change], one after the other, within a text of that many characters?"""
     position = 0
     for word in words:
-        if (
-            not isinstance(word, list)
-            or len(word) != size
-            or not all(type(each) in (int, float) for each in word)
-        ):
+        if not isinstance(word, list) or len(word) != size:
             return False
-        start, end = word[:2]
+        start, end, *change = word
         if not (type(start) is type(end) is int and position <= start < end <= length):
+            return False
+        if any(type(each) not in (int, float) for each in change):
             return False
         position = end
     return True

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline import sessions, settings
+from pipeline.cli.report import run
 from pipeline.errors import NotFound, UsageError
 from pipeline.settings import Settings
 
@@ -23,7 +24,7 @@ def ask(environment: str, flags: Mapping[str, Any], review: str) -> dict[str, An
         raise UsageError("the review is empty; write some words in quotes")
     config = settings.load(environment, flags)
     with sessions.connect(config, sessions.state_folder()) as clients:
-        check_deployed(clients.sagemaker, config)
+        check_deployed(clients.sagemaker, config, flags)
         answer = clients.runtime.invoke_endpoint(
             EndpointName=config.endpoint,
             ContentType="text/plain",
@@ -34,15 +35,16 @@ def ask(environment: str, flags: Mapping[str, Any], review: str) -> dict[str, An
     return found
 
 
-def check_deployed(sagemaker: Any, config: Settings) -> None:
-    """Raises NotFound, with the command that deploys one, where the endpoint does not exist."""
+def check_deployed(sagemaker: Any, config: Settings, flags: Mapping[str, Any]) -> None:
+    """Raises NotFound, with the command that deploys it, where the endpoint does not exist."""
     try:
         sagemaker.describe_endpoint(EndpointName=config.endpoint)
     except sagemaker.exceptions.ClientError as error:
         if "Could not find" not in str(error):  # how AWS says that there is none
             raise
         env = config.environment
-        how = "--local" if env == "local" else f"--env {env} --upsert --start --wait"
+        wanted = [] if env == "local" else ["--upsert", "--start", "--wait"]
+        given = [part for key, value in flags.items() for part in ("--setting", f"{key}={value}")]
         raise NotFound(
-            f"there is no endpoint {config.endpoint}; python -m pipeline.run {how} deploys one"
+            f"there is no endpoint {config.endpoint}; this deploys it: {run(env, *wanted, *given)}"
         ) from error

@@ -26,7 +26,7 @@ def serve(environment: str, flags: Mapping[str, Any], port: int, in_browser: boo
     """Say where the page is, and serve it until Ctrl-C."""
     config = settings.load(environment, flags)
     with sessions.connect(config, sessions.state_folder(), answer_seconds=READ_SECONDS) as clients:
-        check_deployed(clients.sagemaker, config)
+        check_deployed(clients.sagemaker, config, flags)
         kept = corrections.uri(config.root)
 
         def put(name: str, content: bytes) -> None:

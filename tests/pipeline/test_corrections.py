@@ -81,6 +81,11 @@ def test_a_file_that_exists_is_left_alone(storage, tmp_path):
     assert target.read_text() == "mine"
 
 
+def test_a_folder_that_is_not_there_is_named(storage, tmp_path):
+    with pytest.raises(UsageError, match="nowhere is no folder; make it, or name a file elsewhere"):
+        corrections.write([], None, tmp_path / "nowhere" / "reviews.jsonl")
+
+
 def test_a_strangers_text_does_not_drive_the_terminal(storage, say, capsys):
     say("\x1b]0;title\x07\x1b[2J\nBad\r\n" + "very " * 100, "negative", model_version="\x1b[31m" + "x" * 100)
     command.show(corrections.read(storage, ROOT), "local", as_json=False)

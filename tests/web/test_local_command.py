@@ -103,12 +103,11 @@ def variables(account, upstream, home) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        ((), "there is no endpoint sentiment; python -m pipeline.run --local deploys one"),
-        (
-            ("--env", "dev"),
-            "no endpoint sentiment-dev; python -m pipeline.run --env dev --upsert --start --wait deploys one",
-        ),
+        ((), "there is no endpoint sentiment; this deploys it: "),
+        ((), "python -m pipeline.run --local\n"),
+        (("--env", "dev"), "python -m pipeline.run --env dev --upsert --start --wait\n"),
         (("--env", "dev", "--endpoint", "nowhere"), "there is no endpoint nowhere"),
+        (("--endpoint", "nowhere"), "python -m pipeline.run --local --setting endpoint=nowhere\n"),
         (("--endpoint", ""), "endpoint"),
         (("--port", "70000"), "--port"),
         (("--port", "x"), "--port"),

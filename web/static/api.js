@@ -1,6 +1,7 @@
 // The handler's API. Whatever is no whole answer of it becomes a Failure, with what a person can do about it.
 
 export const TIMEOUT = 30_000; // milliseconds: longer than the gateway waits, which waits longer than the function
+export const LONGEST = 20_000; // characters of a review, as web/handler.py says
 const SENTIMENTS = ["positive", "negative", "uncertain"];
 
 export class Failure extends Error {

@@ -1,14 +1,13 @@
 // Many reviews: from a file or pasted, asked about in groups, shown as they are answered. What is done is
 // kept when the rest is cancelled or fails, and can be gone on with.
 
-import { Failure, batch } from "./api.js";
+import { Failure, LONGEST, batch } from "./api.js";
 import { format, reviewsOf } from "./csv.js";
 import { byId, make, say } from "./dom.js";
 import { percent } from "./words.js";
 
 const MOST = 5_000; // reviews
 const MOST_BYTES = 50_000_000; // of a file
-const LONGEST = 20_000; // characters of a review, as the handler says
 const GROUP = 50, GROUP_CHARACTERS = 100_000; // of a request: within the handler's limits, and answered soon
 const ATTEMPTS = 20; // of a request that is told to come later
 const SHOWN = 100; // rows, and as many with each "more"

@@ -4,11 +4,10 @@
 // no sentiment is shown at all.
 
 import { card } from "./answer.js";
-import { Failure, sentiment } from "./api.js";
+import { Failure, LONGEST, sentiment } from "./api.js";
 import { byId, make, say } from "./dom.js";
 import { percent, verdict } from "./words.js";
 
-const MOST = 20_000; // characters, as the handler says
 const SLOW = 2_500; // milliseconds until the page says that it still waits
 const REMEMBERED = 20;
 const EXAMPLES = [
@@ -55,7 +54,7 @@ function check(text) {
   const length = Array.from(text).length;
   let told = "";
   if (!text.trim()) told = "Write a review first.";
-  else if (length > MOST) told = `This has ${length.toLocaleString("en")} characters; the model takes ${MOST.toLocaleString("en")}.`;
+  else if (length > LONGEST) told = `This has ${length.toLocaleString("en")} characters; the model takes ${LONGEST.toLocaleString("en")}.`;
   say(problem, told);
   review.setAttribute("aria-invalid", String(told !== ""));
   if (told) review.focus();
@@ -109,9 +108,9 @@ function again(text, found) {
 function count() {
   const length = Array.from(review.value).length;
   const counter = byId("count");
-  say(counter, length > MOST / 2 ? `${length.toLocaleString("en")} of ${MOST.toLocaleString("en")} characters` : "");
-  counter.classList.toggle("over", length > MOST);
-  if (review.value.trim() && length <= MOST) {
+  say(counter, length > LONGEST / 2 ? `${length.toLocaleString("en")} of ${LONGEST.toLocaleString("en")} characters` : "");
+  counter.classList.toggle("over", length > LONGEST);
+  if (review.value.trim() && length <= LONGEST) {
     say(problem);
     review.removeAttribute("aria-invalid");
   }

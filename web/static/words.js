@@ -43,13 +43,13 @@ export function scale({ sentiment, probability }) {
 export function highlighted(review, { words, skipped }) {
   const characters = Array.from(review);
   const text = (start, end) => characters.slice(start, end).join("");
-  const strongest = Math.max(...words.map(([, , change]) => Math.abs(change)), 0.5);
+  const most = Math.max(...words.map(([, , change]) => Math.abs(change)), 0.5);
   const nodes = [];
   let position = 0;
   const parts = skipped ? [...words, skipped].sort(([a], [b]) => a - b) : words;
   for (const part of parts) {
     const [start, end, change] = part;
-    const share = Math.abs(change) / strongest;
+    const share = Math.abs(change) / most;
     if (part !== skipped && share < LEAST) continue;
     nodes.push(text(position, start));
     const side = change > 0 ? "positive" : "negative";
