@@ -27,14 +27,19 @@ with LocalSageMaker(home, runner=runner()) as service:
 """
 
 
-@pytest.fixture
-def updating(home):
-    """Another process in the middle of an update from v1 to v2."""
+def in_service(home):
+    """v1, and v2 to update to."""
     with LocalSageMaker(home, runner=runner()) as service:
         hosted = Hosted(service.url, home)
         hosted.configure("v1")
         hosted.configure("v2")
         hosted.create()
+
+
+@pytest.fixture
+def updating(home):
+    """Another process in the middle of an update from v1 to v2."""
+    in_service(home)
     process = subprocess.Popen(
         [sys.executable, "-c", UPDATING, str(ROOT), str(home)],
         env={**os.environ, "PYTHONPATH": str(ROOT)},
@@ -124,11 +129,7 @@ print(next(count) - 1)
 
 
 def test_an_update_killed_after_any_write_leaves_one_configuration_in_service(home):
-    with LocalSageMaker(home, runner=runner()) as service:
-        hosted = Hosted(service.url, home)
-        hosted.configure("v1")
-        hosted.configure("v2")
-        hosted.create()
+    in_service(home)
 
     def attempt(writes):
         command = [sys.executable, "-c", DIES, str(ROOT), str(home), str(writes)]
