@@ -15,6 +15,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from benchmarks.record import FOLDER, ROOT, judge, record
 
@@ -54,32 +55,44 @@ def real_review() -> str:
     return next(row["text"] for row in imdb_rows() if len(row["text"].split()) == WORDS)
 
 
-def main() -> int:
-    from playwright.sync_api import sync_playwright
-
-    review = real_review()
-    with page_server() as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        page = browser.new_page()
-        page.goto(f"{url}/#many")  # loads every module
-        page.wait_for_load_state("networkidle")
-        size = page.evaluate(LOADED)
-        page.goto(f"{url}/#one")
-        page.fill("#review", review)
-        waited, model = [], []
-        for _ in range(RUNS + 5):
-            waited.append(page.evaluate(PRESS))
-            about = page.locator("#about").inner_text()
-            model.append(float(re.search(r"answered in (\d+) ms", about)[1]))
-            page.wait_for_timeout(PAUSE)
-        browser.close()
+def measure(browser: Any, url: str, review: str, runs: int = RUNS) -> dict[str, float]:
+    """browser: Playwright's."""
+    page = browser.new_page()
+    page.goto(f"{url}/#many")  # loads every module
+    page.wait_for_load_state("networkidle")
+    size = page.evaluate(LOADED)
+    page.goto(f"{url}/#one")
+    page.fill("#review", review)
+    waited, model = [], []
+    for _ in range(runs + 5):
+        waited.append(page.evaluate(PRESS))
+        about = page.locator("#about").inner_text()
+        model.append(float(re.search(r"answered in (\d+)\sms", about)[1]))
+        page.wait_for_timeout(PAUSE)
+    page.close()
     waited, model = waited[5:], model[5:]  # the first start the model server
-    figures = {
+    return {
         "answer_p50_ms": statistics.median(waited),
         "answer_p90_ms": statistics.quantiles(waited, n=10)[-1],
         "model_p50_ms": statistics.median(model),
         "page_kb": size / 1000,
     }
+
+
+@contextmanager
+def chromium() -> Iterator[Any]:
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        path = shutil.which("chromium")
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+        yield browser
+        browser.close()
+
+
+def main() -> int:
+    with page_server() as url, chromium() as browser:
+        figures = measure(browser, url, real_review())
     record(RESULTS, figures)
     return judge(figures, PROMISES)
 

@@ -3,15 +3,13 @@
 PYTHONPATH=.:tests python docs/screenshots.py    # writes docs/*.png
 """
 
-import shutil
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
-from benchmarks.page import page_server
+from benchmarks.page import chromium, page_server
 from shared import imdb_rows
 
-HERE = Path(__file__).parent
 DESKTOP = {"width": 820, "height": 640}
 PHONE = {"width": 360, "height": 640}
 
@@ -31,26 +29,23 @@ def score(page: Page) -> None:
         {"name": "reviews.txt", "mimeType": "text/plain", "buffer": reviews.encode()}
     )
     page.locator("#start").click()
-    page.get_by_text("1,000 of 1,000 scored").wait_for()
+    page.locator("#progress-text", has_text="1,000 of 1,000 scored").wait_for()
     page.mouse.move(0, 0)
 
 
-def main() -> None:
-    with page_server() as url, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        for name, viewport, scheme, act in (
-            ("page", DESKTOP, "light", lambda page: ask(page, "Mixed")),
-            ("page-dark", DESKTOP, "dark", lambda page: ask(page, "A pan")),
-            ("page-phone", PHONE, "light", lambda page: ask(page, "Irony")),
-            ("page-many", DESKTOP, "light", score),
-        ):
-            page = browser.new_page(viewport=viewport, color_scheme=scheme)
-            page.goto(url)
-            act(page)
-            clip = {"x": 0, "y": 0, "width": viewport["width"], "height": min(_height(page), 1150)}
-            page.screenshot(path=HERE / f"{name}.png", full_page=True, clip=clip)
-            page.close()
-        browser.close()
+def take(browser: Browser, url: str, folder: Path) -> None:
+    for name, viewport, scheme, act in (
+        ("page", DESKTOP, "light", lambda page: ask(page, "Mixed")),
+        ("page-dark", DESKTOP, "dark", lambda page: ask(page, "A pan")),
+        ("page-phone", PHONE, "light", lambda page: ask(page, "Irony")),
+        ("page-many", DESKTOP, "light", score),
+    ):
+        page = browser.new_page(viewport=viewport, color_scheme=scheme)
+        page.goto(url)
+        act(page)
+        clip = {"x": 0, "y": 0, "width": viewport["width"], "height": min(_height(page), 1150)}
+        page.screenshot(path=folder / f"{name}.png", full_page=True, clip=clip)
+        page.close()
 
 
 def _height(page: Page) -> int:
@@ -58,4 +53,5 @@ def _height(page: Page) -> int:
 
 
 if __name__ == "__main__":
-    main()
+    with page_server() as url, chromium() as browser:
+        take(browser, url, Path(__file__).parent)

@@ -19,8 +19,10 @@ from typing import Any
 import httpx
 import pytest
 from browser import FAILED_ANSWER, Visit, Visiting, counts, done, downloaded, score
-from playwright.sync_api import expect
+from playwright.sync_api import Browser, expect
 
+from benchmarks import page
+from docs import screenshots
 from shared import ROOT
 
 QUICK = {"Epochs": 8, "VocabularySize": 2000, "EmbeddingSize": 16, "HiddenSize": 16, "LearningRate": 0.005}
@@ -162,6 +164,17 @@ def test_a_correction_lies_where_the_command_says(visiting: Visiting, site: Site
     record = json.loads(file.read_text())
     assert (record["review"], record["label"]) == (review, "positive")
     assert record["probability"] == pytest.approx(site.answers[review]["probability"], abs=1e-5)
+
+
+def test_the_benchmark_and_the_pictures_are_of_the_page_as_it_is(
+    browser: Browser, site: Site, tmp_path: Path
+) -> None:
+    figures = page.measure(browser, site.url, site.review_of("positive"), runs=2)
+    assert figures.keys() == json.loads(page.RESULTS.read_text())["figures"].keys()
+    assert figures["answer_p50_ms"] > figures["model_p50_ms"] > 0
+    screenshots.take(browser, site.url, tmp_path)
+    made = {each.name for each in tmp_path.iterdir()}
+    assert made == {each.name for each in (ROOT / "docs").glob("*.png")}
 
 
 def test_a_server_that_is_killed_while_it_is_asked_and_one_that_is_gone(
